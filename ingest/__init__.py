@@ -1,0 +1,1 @@
+"""Pictures in, raw detections out: scenes, tiling, detector, worker, training."""

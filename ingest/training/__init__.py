@@ -1,0 +1,1 @@
+"""Training and evaluation of detectors (extra `train` for training itself)."""

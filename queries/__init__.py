@@ -1,0 +1,1 @@
+"""Catalogue in, science out: density, ages, secondaries, rays, sources, provenance, export."""
