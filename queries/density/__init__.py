@@ -1,0 +1,1 @@
+"""Crater densities: counts over imaged area on equal-area cells, with exact intervals."""
