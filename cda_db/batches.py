@@ -1,0 +1,191 @@
+"""Batches as a worker meets them: claim, renew, finish, fail; and repeat, the owner's.
+
+Delivery is at least once, effect exactly once: a claim commits at once with a lease, and results
+commit only while the batch is still at the worker's attempt (rule 3 of the design).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from cda_db import __version__
+from cda_db.bulk import copy_arrays
+from cda_db.connection import Connection
+from cda_db.errors import LeaseLostError, NotFoundError
+from cda_db.scenes import Scene, scene_from_json
+
+LEASE_S = 300.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A claimed batch: all that a worker needs to know."""
+
+    batch_id: int
+    attempt: int
+    run: dict[str, Any]
+    level: dict[str, Any]
+    model: dict[str, Any]
+    scene: Scene
+    row_start: int
+    row_stop: int
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Batch:
+        """From the answer of ``cda.claim_batch``."""
+        return cls(
+            data["batch_id"], data["attempt"], data["run"], data["level"], data["model"],
+            scene_from_json(data["scene"]), data["row_start"], data["row_stop"],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Raw boxes of a batch; 1-D arrays of equal length, pixels of their tile.
+
+    Attributes:
+        tile_row, tile_col: int16.
+        x0, y0, x1, y1, score: float32.
+        data_edge: bool, the box touches nodata.
+    """
+
+    tile_row: NDArray[np.int16]
+    tile_col: NDArray[np.int16]
+    x0: NDArray[np.float32]
+    y0: NDArray[np.float32]
+    x1: NDArray[np.float32]
+    y1: NDArray[np.float32]
+    score: NDArray[np.float32]
+    data_edge: NDArray[np.bool_]
+
+
+def job_id() -> str | None:
+    """The cluster's name of this job: Slurm's array task or job."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
+
+
+def claim_batch(
+    conn: Connection,
+    run_name: str,
+    *,
+    threads: int,
+    precision: str,
+    lease_s: float = LEASE_S,
+    batch_id: int | None = None,
+) -> Batch | None:
+    """Claim the next open batch and commit the claim; None when nothing is open.
+
+    Raises:
+        NotFoundError: there is no such run.
+    """
+    try:
+        row = conn.execute(
+            "SELECT cda.claim_batch(%s, %s, %s, %s, %s, %s, %s, make_interval(secs => %s), %s)",
+            [run_name, socket.gethostname(), os.getpid(), job_id(), threads, precision,
+             __version__, lease_s, batch_id],
+        ).fetchone()  # fmt: skip
+    except psycopg.errors.NoDataFound as error:
+        conn.rollback()
+        raise NotFoundError(
+            f"There is no run {run_name!r}.", "See `cda ingest run list`."
+        ) from error
+    conn.commit()
+    return Batch.from_json(row[0]) if row and row[0] else None
+
+
+def finish_batch(
+    conn: Connection, batch: Batch, boxes: Boxes, *, n_tiles: int, n_empty: int, n_outside: int
+) -> int:
+    """Push the boxes, put them on the sphere and close the batch, in one transaction.
+
+    Returns:
+        How many detections were stored.
+
+    Raises:
+        LeaseLostError: another worker holds the batch now; nothing was stored.
+    """
+    with conn.transaction():
+        slot = conn.execute("SELECT cda.take_staging_slot()").fetchone()
+        assert slot is not None  # a function without FROM gives one row
+        copy_arrays(conn, slot[0], vars(boxes))
+        row = conn.execute(
+            "SELECT cda.finish_batch(%s, %s, %s, %s, %s, %s)",
+            [batch.batch_id, batch.attempt, slot[0], n_tiles, n_empty, n_outside],
+        ).fetchone()
+        if row is None or row[0] is None:
+            raise LeaseLostError(
+                f"Batch {batch.batch_id} is no longer at attempt {batch.attempt}.",
+                "Another worker took it over; its results count.",
+            )
+    return int(row[0])
+
+
+def fail_batch(conn: Connection, batch: Batch, error: str) -> None:
+    """Give the batch up with a reason; it waits for `cda ingest repeat`."""
+    conn.execute("SELECT cda.fail_batch(%s, %s, %s)", [batch.batch_id, batch.attempt, error])
+    conn.commit()
+
+
+def repeat_batch(conn: Connection, batch_id: int) -> int:
+    """Delete a batch's rows and open it again (one transaction); returns the rows deleted."""
+    try:
+        row = conn.execute("SELECT cda.repeat_batch(%s)", [batch_id]).fetchone()
+    except psycopg.errors.NoDataFound as error:
+        conn.rollback()
+        raise NotFoundError(f"There is no batch {batch_id}.", "See `cda ingest status`.") from error
+    conn.commit()
+    return int(row[0]) if row else 0
+
+
+class LeaseKeeper:
+    """Renews the lease of a batch from a thread with a connection of its own.
+
+    ``lost`` is set when another worker holds the batch; the worker may then stop early. A server
+    that does not answer is asked again: the lease decides, not this thread.
+    """
+
+    def __init__(self, url: str, batch: Batch, lease_s: float = LEASE_S) -> None:
+        self.lost = threading.Event()
+        self._url, self._batch, self._lease_s = url, batch, lease_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True, name="lease")
+
+    def __enter__(self) -> LeaseKeeper:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._stop.wait(self._lease_s / 3):
+            try:
+                if not self._renew():
+                    self.lost.set()
+                    return
+            except psycopg.OperationalError:
+                continue  # the next round asks a server that may be back
+
+    def _renew(self) -> bool:
+        with psycopg.connect(self._url, autocommit=True) as conn:
+            row = conn.execute(
+                "SELECT cda.renew_batch(%s, %s, make_interval(secs => %s))",
+                [self._batch.batch_id, self._batch.attempt, self._lease_s],
+            ).fetchone()
+        return bool(row and row[0])

@@ -1,0 +1,85 @@
+-- Runs: partitions of their rows, immutability, the indexes that a load phase ends with.
+
+CREATE OR REPLACE FUNCTION cda.create_partitions(run_id int) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    parent text;
+BEGIN
+    FOREACH parent IN ARRAY ARRAY['detection', 'suppression', 'crater'] LOOP
+        EXECUTE format('CREATE TABLE cda.%I PARTITION OF cda.%I FOR VALUES IN (%s)',
+                       parent || '_r' || run_id, parent, run_id);
+        EXECUTE format('COMMENT ON TABLE cda.%I IS %L',
+                       parent || '_r' || run_id, format('Rows of run %s of cda.%s', run_id, parent));
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION cda.create_partitions(int) IS
+'Make the partitions of a new run''s rows, so that no ingest ever changes the schema.
+Example: SELECT cda.create_partitions(7)';
+
+CREATE OR REPLACE FUNCTION cda.index_detections(run_id int) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE UNIQUE INDEX IF NOT EXISTS detection_r%1$s_detection_id_key '
+                   'ON cda.detection_r%1$s (detection_id)', run_id);
+    EXECUTE format('CREATE INDEX IF NOT EXISTS detection_r%1$s_sphere_idx '
+                   'ON cda.detection_r%1$s (public.q3c_ang2ipix(lon, lat)) WHERE NOT cut', run_id);
+    EXECUTE format('ANALYZE cda.detection_r%s', run_id);
+END $$;
+COMMENT ON FUNCTION cda.index_detections(int) IS
+'Build the unique and the sphere index of a run''s detections: a load phase ends with it.
+Example: SELECT cda.index_detections(7)';
+
+CREATE OR REPLACE FUNCTION cda.index_craters(run_id int) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE UNIQUE INDEX IF NOT EXISTS crater_r%1$s_crater_id_key '
+                   'ON cda.crater_r%1$s (crater_id)', run_id);
+    EXECUTE format('CREATE INDEX IF NOT EXISTS crater_r%1$s_sphere_idx '
+                   'ON cda.crater_r%1$s (public.q3c_ang2ipix(lon, lat))', run_id);
+    EXECUTE format('CREATE INDEX IF NOT EXISTS crater_r%1$s_diameter_m_idx '
+                   'ON cda.crater_r%1$s (diameter_m) WHERE diameter_m >= 3000', run_id);
+    EXECUTE format('CREATE UNIQUE INDEX IF NOT EXISTS suppression_r%1$s_detection_id_key '
+                   'ON cda.suppression_r%1$s (detection_id)', run_id);
+    EXECUTE format('CREATE INDEX IF NOT EXISTS suppression_r%1$s_crater_id_idx '
+                   'ON cda.suppression_r%1$s (crater_id)', run_id);
+    EXECUTE format('ANALYZE cda.crater_r%s', run_id);
+    EXECUTE format('ANALYZE cda.suppression_r%s', run_id);
+END $$;
+COMMENT ON FUNCTION cda.index_craters(int) IS
+'Build the indexes of a run''s catalogue: the bulk suppression ends with it.
+Example: SELECT cda.index_craters(7)';
+
+CREATE OR REPLACE FUNCTION cda.refuse_change() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'cda.% is immutable: model and configuration of a run never change',
+        tg_table_name USING hint = 'Create another run with the new configuration.';
+END $$;
+COMMENT ON FUNCTION cda.refuse_change() IS
+'Trigger: refuses every UPDATE of the table. Example: UPDATE cda.run SET tile_px = 640 -- error';
+
+CREATE OR REPLACE TRIGGER run_immutable BEFORE UPDATE ON cda.run
+FOR EACH STATEMENT EXECUTE FUNCTION cda.refuse_change();
+CREATE OR REPLACE TRIGGER run_level_immutable BEFORE UPDATE ON cda.run_level
+FOR EACH STATEMENT EXECUTE FUNCTION cda.refuse_change();
+
+CREATE OR REPLACE FUNCTION cda.level_size(size_px int, factor real) RETURNS int
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN ceil(size_px / factor::float8)::int;
+COMMENT ON FUNCTION cda.level_size(int, real) IS
+'Pixels of a scene''s side at a level. Example: SELECT cda.level_size(1000, 8) -- 125';
+
+CREATE OR REPLACE FUNCTION cda.tile_count(level_px int, tile_px int, overlap_px int) RETURNS int
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN greatest(1, ceil((level_px - overlap_px) / (tile_px - overlap_px)::float8)::int);
+COMMENT ON FUNCTION cda.tile_count(int, int, int) IS
+'Tiles along a side of level_px pixels. Example: SELECT cda.tile_count(1000, 416, 96) -- 3';
+
+CREATE OR REPLACE FUNCTION cda.tile_origin(
+    place int, level_px int, tile_px int, overlap_px int
+) RETURNS int
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN least(place * (tile_px - overlap_px), greatest(level_px - tile_px, 0));
+COMMENT ON FUNCTION cda.tile_origin(int, int, int, int) IS
+'First pixel of the tile at a place (row or column): the last tile is moved back to end with the
+picture. Example: SELECT cda.tile_origin(2, 1000, 416, 96) -- 584';

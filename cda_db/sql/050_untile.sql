@@ -1,0 +1,141 @@
+-- Untiling: tile box -> level pixel -> scene pixel -> map -> sphere, in the commit of a batch.
+
+-- The frame of one batch: scene, level and run in one row, the constants of its untiling.
+CREATE OR REPLACE VIEW cda.batch_frame AS
+SELECT
+    b.batch_id, b.run_id, b.row_start, b.row_stop, r.tile_px, r.edge_margin_px, r.score_threshold,
+    m.diameter_factor, l.factor, l.overlap_px, l.min_px, l.max_px,
+    s.a, s.b, s.c, s.d, s.e, s.f, s.projection, s.lon_0_deg, s.lat_ts_deg, s.radius_m,
+    cda.level_size(s.width, l.factor) AS level_width,
+    cda.level_size(s.height, l.factor) AS level_height,
+    -- where a view ends but the picture goes on, a box at the edge is cut, not incomplete
+    coalesce(s.view -> 'cut_edges', '[]'::jsonb) AS cut_edges
+FROM cda.batch b
+JOIN cda.run r USING (run_id)
+JOIN cda.model m USING (model_id)
+JOIN cda.run_level l USING (run_id, factor)
+JOIN cda.scene s USING (scene_id);
+COMMENT ON VIEW cda.batch_frame IS
+'Constants by which the boxes of a batch are put on the sphere: affine, projection, level, tiles';
+
+CREATE OR REPLACE FUNCTION cda.check_staging(f cda.batch_frame, staging text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    wrong int;
+BEGIN
+    EXECUTE format(
+        'SELECT count(*) FROM cda.%I WHERE NOT coalesce('
+        'tile_row >= $1 AND tile_row < $2 AND tile_col >= 0 AND tile_col < $3 '
+        'AND x0 >= -1 AND y0 >= -1 AND x1 <= $4 + 1 AND y1 <= $4 + 1 '
+        'AND x1 > x0 AND y1 > y0 AND score >= $5 AND score <= 1 '
+        'AND sqrt((x1 - x0) * (y1 - y0)) BETWEEN $6 * 0.9999 AND $7 * 1.0001, false)', staging)
+    INTO wrong
+    USING f.row_start, f.row_stop, cda.tile_count(f.level_width, f.tile_px, f.overlap_px),
+        f.tile_px, f.score_threshold, f.min_px, f.max_px;
+    IF wrong > 0 THEN
+        RAISE EXCEPTION '% boxes of batch % lie outside their tile, the batch, the size window or the scores',
+            wrong, f.batch_id USING errcode = 'check_violation',
+            hint = 'The worker and the database disagree about the run: nothing was stored.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION cda.check_staging(cda.batch_frame, text) IS
+'Refuse staged boxes that cannot belong to the batch. Example: internal to cda.finish_batch';
+
+-- The statement is written out with the frame as literals: the planner then folds every branch on
+-- the projection away (the same expressions with parameters take three times as long).
+-- OFFSET 0 keeps a step's result from being computed again by every expression that names it.
+CREATE OR REPLACE FUNCTION cda.untile_sql(f cda.batch_frame, staging text) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    -- a box at the picture's own edge is incomplete; at a tile's or a view's edge it is cut
+    left_cut text := CASE WHEN f.cut_edges ? 'left' THEN 'true' ELSE 'ox > 0' END;
+    top_cut text := CASE WHEN f.cut_edges ? 'top' THEN 'true' ELSE 'oy > 0' END;
+    right_cut text := CASE WHEN f.cut_edges ? 'right' THEN 'true'
+        ELSE format('ox + %s < %s', f.tile_px, f.level_width) END;
+    bottom_cut text := CASE WHEN f.cut_edges ? 'bottom' THEN 'true'
+        ELSE format('oy + %s < %s', f.tile_px, f.level_height) END;
+    last_x text := format('least(%s, %s - ox)', f.tile_px, f.level_width);
+    last_y text := format('least(%s, %s - oy)', f.tile_px, f.level_height);
+BEGIN
+    RETURN format($sql$
+WITH stored AS (
+INSERT INTO cda.%1$I (run_id, tile_row, tile_col, detection_id, lon, lat, diameter_m, score,
+                      x0, y0, x1, y1, cut, data_edge)
+SELECT %2$s, tile_row, tile_col, %3$s::bigint + row_number() OVER (
+           ORDER BY tile_row, tile_col, x0, y0, x1, y1, score) - 1,
+       cda.map_lon(%4$L, x, y, lat, %5$L, %6$L, %7$L), lat,
+       sqrt((x1 - x0)::float8 * (y1 - y0)) * %8$L::float8 * cda.ground_scale(%9$L, %10$L, %11$L, %12$L,
+           cda.map_x_east(%4$L, lat, %6$L, %7$L),
+           cda.map_x_north(%4$L, cda.map_lon(%4$L, x, y, lat, %5$L, %6$L, %7$L), lat, %5$L),
+           cda.map_y_north(%4$L, lat, %6$L, %7$L)),
+       score, x0, y0, x1, y1,
+       (x0 <= %13$s AND %14$s) OR (y0 <= %13$s AND %15$s)
+           OR (x1 >= last_x - %13$s AND %16$s) OR (y1 >= last_y - %13$s AND %17$s),
+       data_edge OR x0 <= %13$s AND NOT (%14$s) OR y0 <= %13$s AND NOT (%15$s)
+           OR x1 >= last_x - %13$s AND NOT (%16$s) OR y1 >= last_y - %13$s AND NOT (%17$s)
+FROM (
+    SELECT *, cda.map_lat(%4$L, x, y, %6$L, %7$L) AS lat FROM (
+        SELECT *, %9$L::float8 * col + %10$L::float8 * row_ + %18$L::float8 AS x,
+               %11$L::float8 * col + %12$L::float8 * row_ + %19$L::float8 AS y,
+               %20$s AS last_x, %21$s AS last_y
+        FROM (
+            SELECT *, (ox + (x0 + x1) * 0.5::float8) * %22$L::float8 AS col,
+                   (oy + (y0 + y1) * 0.5::float8) * %22$L::float8 AS row_
+            FROM (
+                SELECT *, cda.tile_origin(tile_col, %23$s, %25$s, %26$s) AS ox,
+                       cda.tile_origin(tile_row, %24$s, %25$s, %26$s) AS oy
+                FROM cda.%27$I OFFSET 0) AS tile OFFSET 0) AS pixel OFFSET 0) AS map OFFSET 0
+) AS placed
+RETURNING lon, lat, diameter_m, cut)
+SELECT count(*)::int AS n, (count(*) FILTER (WHERE cut))::int AS n_cut,
+       min(lon) AS west, max(lon) AS east, min(lat) AS south, max(lat) AS north,
+       max(diameter_m) AS max_diameter_m FROM stored$sql$,
+        'detection_r' || f.run_id, f.run_id, f.batch_id << 22,
+        f.projection, f.lon_0_deg, f.lat_ts_deg, f.radius_m,
+        f.diameter_factor * f.factor, f.a, f.b, f.d, f.e, f.edge_margin_px,
+        left_cut, top_cut, right_cut, bottom_cut, f.c, f.f, last_x, last_y,
+        f.factor, f.level_width, f.level_height, f.tile_px, f.overlap_px, staging);
+END $$;
+COMMENT ON FUNCTION cda.untile_sql(cda.batch_frame, text) IS
+'The INSERT .. SELECT that puts the boxes of a staging table on the sphere.
+Example: SELECT cda.untile_sql(f, ''staging_00'') FROM cda.batch_frame f WHERE batch_id = 1';
+
+CREATE OR REPLACE FUNCTION cda.finish_batch(
+    batch_id bigint, attempt int, staging text, n_tiles int, n_empty int, n_outside int
+) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = cda, public, pg_temp AS $$
+DECLARE
+    frame cda.batch_frame;
+    stored record;
+BEGIN
+    PERFORM FROM cda.batch b
+    WHERE b.batch_id = finish_batch.batch_id AND b.attempt = finish_batch.attempt
+      AND b.state = 'claimed' FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;  -- the lease was lost to another worker: the caller rolls back
+    END IF;
+    IF staging !~ '^staging_[01][0-9]$' THEN
+        RAISE EXCEPTION 'no staging table is named %', staging USING errcode = 'undefined_table';
+    END IF;
+    SELECT * INTO STRICT frame FROM cda.batch_frame f WHERE f.batch_id = finish_batch.batch_id;
+    PERFORM cda.check_staging(frame, staging);
+    EXECUTE cda.untile_sql(frame, staging) INTO stored;
+    IF stored.n >= 1 << 22 THEN
+        RAISE EXCEPTION 'batch % has % detections, more than its ids can number', batch_id, stored.n
+            USING errcode = 'program_limit_exceeded', hint = 'Make the run with smaller batches.';
+    END IF;
+    EXECUTE format('TRUNCATE cda.%I', staging);
+    UPDATE cda.batch b SET state = 'done', lease_until = NULL, decided = false, error = NULL,
+        n_tiles = finish_batch.n_tiles, n_empty = finish_batch.n_empty,
+        n_detections = stored.n, n_cut = stored.n_cut, west = stored.west, east = stored.east,
+        south = stored.south, north = stored.north, max_diameter_m = stored.max_diameter_m,
+        n_outside = finish_batch.n_outside, finished_at = clock_timestamp()
+    WHERE b.batch_id = finish_batch.batch_id;
+    UPDATE cda.attempt t SET ended_at = clock_timestamp(), outcome = 'done'
+    WHERE t.batch_id = finish_batch.batch_id AND t.attempt = finish_batch.attempt;
+    RETURN stored.n;
+END $$;
+COMMENT ON FUNCTION cda.finish_batch(bigint, int, text, int, int, int) IS
+'Store the staged boxes of a batch as detections, its counts and its state, in one transaction;
+returns how many, or NULL when another worker holds the batch now (then roll back).
+Example: SELECT cda.finish_batch(17, 1, ''staging_03'', 64, 2, 5)';

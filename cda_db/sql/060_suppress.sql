@@ -1,0 +1,272 @@
+-- Exact greedy suppression on the sphere (rule 1): the catalogue equals greedy NMS over all whole
+-- detections of a run, ranked by (score desc, diameter desc, place of content), never by arrival.
+--
+-- The work is done zone by zone (a box of longitude and latitude), from any number of connections:
+--   suppress_begin   temporary tables of this session
+--   suppress_load    a zone's own detections, and the halo: every other that may have a rival in it
+--   suppress_pairs   all rivals (one index join)
+--   suppress_rounds  "keep what outranks all its undecided rivals, drop its rivals", to the end
+--   suppress_store   what is certain goes to the catalogue; what hangs on another zone waits
+--   suppress_rest    when all zones are stored: the chains that leave their zone, to the end
+-- The halo is exact: a rival of a circle of radius r lies within rival_reach(t) / sqrt(t) * r of
+-- it, because its own radius is at most r / sqrt(t).
+
+CREATE OR REPLACE FUNCTION cda.suppress_begin(run_id int) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    SET LOCAL client_min_messages = warning;
+    CREATE TEMP TABLE IF NOT EXISTS batch_rank (
+        batch_id bigint PRIMARY KEY, rank bigint NOT NULL);
+    CREATE TEMP TABLE IF NOT EXISTS work (
+        id bigint NOT NULL, lon float8 NOT NULL, lat float8 NOT NULL, r float8 NOT NULL,
+        score real NOT NULL, own boolean NOT NULL, place bigint NOT NULL);
+    CREATE TEMP TABLE IF NOT EXISTS pair (
+        winner bigint NOT NULL, loser bigint NOT NULL, place bigint NOT NULL, r float8 NOT NULL,
+        score real NOT NULL, iou real NOT NULL,
+        winner_own boolean NOT NULL, loser_own boolean NOT NULL);
+    CREATE TEMP TABLE IF NOT EXISTS open_pair (
+        winner bigint NOT NULL, loser bigint NOT NULL, winner_own boolean NOT NULL);
+    CREATE TEMP TABLE IF NOT EXISTS dropped (id bigint NOT NULL, round int NOT NULL);
+    CREATE TEMP TABLE IF NOT EXISTS waiting (id bigint NOT NULL);
+    TRUNCATE batch_rank;
+    -- order of content among equals: scene, level, tile row; within a batch the id's low bits
+    INSERT INTO batch_rank
+    SELECT b.batch_id, row_number() OVER (ORDER BY s.sha256, b.factor, b.row_start)
+    FROM cda.batch b JOIN cda.scene s USING (scene_id)
+    WHERE b.run_id = suppress_begin.run_id AND b.decided;
+    ANALYZE batch_rank;
+END $$;
+COMMENT ON FUNCTION cda.suppress_begin(int) IS
+'Make this session''s scratch tables and the order of the run''s batches by content.
+Example: SELECT cda.suppress_begin(7)';
+
+CREATE OR REPLACE FUNCTION cda.zone_distance_deg(
+    lon float8, lat float8, west float8, south float8, east float8, north float8
+) RETURNS float8
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN greatest(
+    0, south - lat, lat - north,
+    -- to the nearer of the two meridians, the short way round; past 90 degrees to the pole
+    CASE WHEN lon BETWEEN west AND east THEN 0
+         WHEN least(abs(cda.wrap_lon(lon - west)), abs(cda.wrap_lon(lon - east))) >= 90
+             THEN 90 - abs(lat)
+         ELSE asind(sind(least(abs(cda.wrap_lon(lon - west)), abs(cda.wrap_lon(lon - east))))
+                    * cosd(lat)) END);
+COMMENT ON FUNCTION cda.zone_distance_deg(float8, float8, float8, float8, float8, float8) IS
+'Lower bound (degrees) of the distance of a point to a box of longitude and latitude; 0 inside.
+Example: SELECT cda.zone_distance_deg(179, 0, -180, -10, -170, 10) -- 1';
+
+CREATE OR REPLACE FUNCTION cda.suppress_load(
+    run_id int, west float8, south float8, east float8, north float8
+) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    n bigint;
+BEGIN
+    TRUNCATE work;
+    DROP INDEX IF EXISTS pg_temp.work_sphere_idx;
+    EXECUTE format($sql$
+        INSERT INTO work (id, lon, lat, r, score, own, place)
+        SELECT id, lon, lat, r, score, own, place FROM (
+            SELECT d.detection_id AS id, d.lon, d.lat, d.diameter_m::float8 / 2 AS r, d.score,
+                   (k.rank << 22) | (d.detection_id & 4194303) AS place,
+                   d.lon >= $1 AND d.lon < $3 AND d.lat >= $2 AND (d.lat < $4 OR $4 >= 90) AS own
+            FROM (%2$s) AS k
+            JOIN cda.detection_r%1$s d
+              ON d.detection_id BETWEEN k.batch_id << 22 AND ((k.batch_id + 1) << 22) - 1
+            WHERE NOT d.cut OFFSET 0) AS row
+        WHERE own OR cda.zone_distance_deg(lon, lat, $1, $2, $3, $4) <= r * $5 * 1.000001 + 1e-9
+        ORDER BY public.q3c_ang2ipix(lon, lat)$sql$, run_id, cda.zone_batches_sql(run_id))
+    USING west, south, east, north, (
+        SELECT degrees(cda.rival_reach(iou_threshold) / sqrt(iou_threshold) / radius_m)
+        FROM cda.run JOIN cda.body ON body.name = run.body WHERE run.run_id = suppress_load.run_id);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    CREATE INDEX work_sphere_idx ON work (public.q3c_ang2ipix(lon, lat));
+    ANALYZE work;
+    RETURN n;
+END $$;
+COMMENT ON FUNCTION cda.suppress_load(int, float8, float8, float8, float8) IS
+'Fill this session''s work table with the whole detections of a zone (west, south, east, north in
+degrees) and its halo; returns their number. Example: SELECT cda.suppress_load(7, -180, -90, 180, 90)';
+
+-- Batches whose detections may lie in the zone or its halo, by the bounds kept with each batch:
+-- $1..$4 the zone, $5 degrees of reach a metre of radius.
+CREATE OR REPLACE FUNCTION cda.zone_batches_sql(run_id int) RETURNS text
+LANGUAGE sql IMMUTABLE
+RETURN format($sql$
+    SELECT b.batch_id, k.rank
+    FROM cda.batch b JOIN batch_rank k USING (batch_id),
+         LATERAL (SELECT b.max_diameter_m / 2 * $5 * 1.000001 + 1e-6 AS reach,
+                         greatest(abs(b.south), abs(b.north)) AS top) AS x,
+         LATERAL (SELECT CASE WHEN x.top + x.reach >= 89.9 THEN 360
+                              ELSE degrees(asin(least(1, sind(x.reach) / cosd(x.top)))) + 1e-6
+                         END AS lon_reach) AS y
+    WHERE b.run_id = %s AND b.n_detections > 0
+      AND b.south - x.reach <= $4 AND b.north + x.reach >= $2
+      AND least(greatest(b.west - $3, $1 - b.east),
+                greatest(b.west + 360 - $3, $1 - b.east - 360),
+                greatest(b.west - 360 - $3, $1 - b.east + 360)) <= y.lon_reach$sql$, run_id);
+COMMENT ON FUNCTION cda.zone_batches_sql(int) IS
+'Query for the batches that a zone must read. Example: internal to cda.suppress_load';
+
+CREATE OR REPLACE FUNCTION cda.suppress_pairs(run_id int) RETURNS bigint
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    t float8;
+    radius float8;
+    n bigint;
+BEGIN
+    SELECT iou_threshold, radius_m INTO STRICT t, radius
+    FROM cda.run JOIN cda.body ON body.name = run.body WHERE run.run_id = suppress_pairs.run_id;
+    TRUNCATE pair;
+    -- each pair once, by its larger circle; the smaller lies within rival_reach of its centre
+    EXECUTE format($sql$
+        INSERT INTO pair (winner, loser, place, r, score, iou, winner_own, loser_own)
+        SELECT CASE WHEN a_wins THEN a_id ELSE b_id END,
+               CASE WHEN a_wins THEN b_id ELSE a_id END,
+               CASE WHEN a_wins THEN a_place ELSE b_place END,
+               CASE WHEN a_wins THEN a_r ELSE b_r END,
+               CASE WHEN a_wins THEN a_score ELSE b_score END, iou,
+               CASE WHEN a_wins THEN a_own ELSE b_own END,
+               CASE WHEN a_wins THEN b_own ELSE a_own END
+        FROM (SELECT *, cda.circle_iou(distance, a_r, b_r) AS iou,
+                     (a_score, a_r, b_place) > (b_score, b_r, a_place) AS a_wins
+              FROM (SELECT a.id AS a_id, b.id AS b_id, a.place AS a_place, b.place AS b_place,
+                           a.r AS a_r, b.r AS b_r, a.score AS a_score, b.score AS b_score,
+                           a.own AS a_own, b.own AS b_own,
+                           cda.great_circle_m(a.lon, a.lat, b.lon, b.lat, %1$L) AS distance
+                    FROM work a JOIN work b
+                      ON public.q3c_join(a.lon, a.lat, b.lon, b.lat, a.r * %2$L::float8 + 1e-9)
+                    WHERE (b.r < a.r OR (b.r = a.r AND b.id < a.id))
+                      AND b.r >= a.r * %3$L::float8 AND (a.own OR b.own)
+                    OFFSET 0) AS near OFFSET 0) AS rival
+        WHERE iou >= %4$L::float8$sql$,
+        radius, degrees(cda.rival_reach(t) / radius) * 1.000001, sqrt(t) * 0.999999, t);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    ANALYZE pair;
+    RETURN n;
+END $$;
+COMMENT ON FUNCTION cda.suppress_pairs(int) IS
+'Find all pairs of rivals in the work table, the winner by rank; returns their number.
+Example: SELECT cda.suppress_pairs(7)';
+
+CREATE OR REPLACE FUNCTION cda.suppress_rounds() RETURNS int
+LANGUAGE plpgsql AS $$
+DECLARE
+    round int := 0;
+    n bigint;
+BEGIN
+    TRUNCATE open_pair, dropped, waiting;
+    INSERT INTO open_pair SELECT winner, loser, winner_own FROM pair WHERE loser_own;
+    LOOP
+        ANALYZE open_pair;
+        -- a winner that nothing outranks any more is kept, and its rivals go; a winner of the
+        -- halo is another zone's to decide
+        INSERT INTO dropped
+        SELECT DISTINCT p.loser, round FROM open_pair p
+        WHERE p.winner_own AND NOT EXISTS (SELECT FROM open_pair q WHERE q.loser = p.winner);
+        GET DIAGNOSTICS n = ROW_COUNT;
+        EXIT WHEN n = 0;
+        DELETE FROM open_pair p USING dropped d
+        WHERE d.round = suppress_rounds.round AND p.loser = d.id;
+        DELETE FROM open_pair p USING dropped d
+        WHERE d.round = suppress_rounds.round AND p.winner = d.id;
+        round := round + 1;
+    END LOOP;
+    -- undecided, or dropped but perhaps to a higher rival elsewhere: the rest decides
+    INSERT INTO waiting
+    SELECT DISTINCT p.loser FROM pair p
+    WHERE p.loser_own AND (NOT p.winner_own
+        OR EXISTS (SELECT FROM open_pair o WHERE o.loser = p.winner));
+    ANALYZE dropped;
+    ANALYZE waiting;
+    RETURN round;
+END $$;
+COMMENT ON FUNCTION cda.suppress_rounds() IS
+'Decide the pairs of this session to the fixed point; returns the number of rounds.
+Example: SELECT cda.suppress_rounds()';
+
+CREATE OR REPLACE FUNCTION cda.suppress_store(run_id int) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format($sql$
+        INSERT INTO cda.crater_r%1$s (run_id, cell, crater_id, lon, lat, diameter_m, score)
+        SELECT %1$s, cda.healpix_cell(13, w.lon, w.lat), w.id, w.lon, w.lat, (w.r * 2)::real, w.score
+        FROM work w
+        WHERE w.own AND NOT EXISTS (SELECT FROM dropped d WHERE d.id = w.id)
+          AND NOT EXISTS (SELECT FROM open_pair o WHERE o.loser = w.id)$sql$, run_id);
+    -- the rival to name is the highest-ranked one that was kept
+    EXECUTE format($sql$
+        INSERT INTO cda.suppression_r%1$s (run_id, iou, detection_id, crater_id)
+        SELECT DISTINCT ON (p.loser) %1$s, p.iou, p.loser, p.winner
+        FROM pair p
+        WHERE p.loser_own AND NOT EXISTS (SELECT FROM waiting x WHERE x.id = p.loser)
+          AND EXISTS (SELECT FROM dropped d WHERE d.id = p.loser)
+          AND NOT EXISTS (SELECT FROM dropped d WHERE d.id = p.winner)
+        ORDER BY p.loser, p.score DESC, p.r DESC, p.place$sql$, run_id);
+    INSERT INTO cda.rest_row (run_id, detection_id, dropped)
+    SELECT suppress_store.run_id, x.id, EXISTS (SELECT FROM dropped d WHERE d.id = x.id)
+    FROM waiting x;
+    INSERT INTO cda.rest_pair (run_id, winner, loser, iou, score, radius_m, place)
+    SELECT suppress_store.run_id, p.winner, p.loser, p.iou, p.score, p.r, p.place
+    FROM pair p WHERE p.loser_own AND EXISTS (SELECT FROM waiting x WHERE x.id = p.loser);
+END $$;
+COMMENT ON FUNCTION cda.suppress_store(int) IS
+'Store the verdicts of this session''s zone: craters, suppressions, and the rest that hangs on other
+zones. Example: SELECT cda.suppress_store(7)';
+
+CREATE OR REPLACE FUNCTION cda.suppress_rest(run_id int) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    n bigint;
+    total bigint;
+BEGIN
+    SET LOCAL client_min_messages = warning;
+    DROP TABLE IF EXISTS rest_state, rest;
+    CREATE TEMP TABLE rest AS
+        SELECT winner, loser, iou, score, radius_m, place FROM cda.rest_pair p
+        WHERE p.run_id = suppress_rest.run_id;
+    -- state of every detection that takes part: kept, dropped or (null) open
+    CREATE TEMP TABLE rest_state AS
+        SELECT detection_id AS id, CASE WHEN dropped THEN false END AS kept, true AS own
+        FROM cda.rest_row r WHERE r.run_id = suppress_rest.run_id;
+    SELECT count(*) INTO total FROM rest_state;
+    INSERT INTO rest_state
+    SELECT w.id, EXISTS (SELECT FROM cda.crater c
+                         WHERE c.run_id = suppress_rest.run_id AND c.crater_id = w.id), false
+    FROM (SELECT DISTINCT winner AS id FROM rest
+          EXCEPT SELECT id FROM rest_state) AS w;
+    CREATE UNIQUE INDEX ON rest_state (id);
+    CREATE INDEX ON rest (loser);
+    ANALYZE rest_state;
+    ANALYZE rest;
+    LOOP
+        WITH decided AS (
+            SELECT s.id, CASE WHEN bool_or(w.kept) THEN false
+                              WHEN bool_and(NOT w.kept) AND count(w.kept) = count(*) THEN true END AS kept
+            FROM rest_state s JOIN rest p ON p.loser = s.id JOIN rest_state w ON w.id = p.winner
+            WHERE s.kept IS NULL GROUP BY s.id
+        )
+        UPDATE rest_state s SET kept = d.kept FROM decided d
+        WHERE s.id = d.id AND d.kept IS NOT NULL;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        EXIT WHEN n = 0;
+    END LOOP;
+    INSERT INTO cda.crater (run_id, cell, crater_id, lon, lat, diameter_m, score)
+    SELECT suppress_rest.run_id, cda.healpix_cell(13, d.lon, d.lat), d.detection_id, d.lon, d.lat,
+           d.diameter_m, d.score
+    FROM rest_state s JOIN cda.detection d
+      ON d.run_id = suppress_rest.run_id AND d.detection_id = s.id
+    WHERE s.own AND s.kept;
+    INSERT INTO cda.suppression (run_id, iou, detection_id, crater_id)
+    SELECT DISTINCT ON (p.loser) suppress_rest.run_id, p.iou, p.loser, p.winner
+    FROM rest_state s JOIN rest p ON p.loser = s.id JOIN rest_state w ON w.id = p.winner
+    WHERE s.own AND NOT s.kept AND w.kept
+    ORDER BY p.loser, p.score DESC, p.radius_m DESC, p.place;
+    DELETE FROM cda.rest_pair p WHERE p.run_id = suppress_rest.run_id;
+    DELETE FROM cda.rest_row r WHERE r.run_id = suppress_rest.run_id;
+    RETURN total;
+END $$;
+COMMENT ON FUNCTION cda.suppress_rest(int) IS
+'Decide the chains of overlaps that leave their zone, once every zone is stored; returns how many
+detections that were. Example: SELECT cda.suppress_rest(7)';
