@@ -1,0 +1,38 @@
+# make demo: the whole chain on real pictures. make test: everything but training.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-train demo test test-train lint bench lock clean-demo
+
+help: ## Say what there is.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-12s %s\n' "$$name" "$$text"; done
+
+setup: ## PostgreSQL with PostGIS and Q3C, and .venv, where they are missing.
+	@workflow/setup.sh base
+
+setup-train: ## The same with torch, in .venv-train.
+	@workflow/setup.sh train
+
+demo: setup ## Pictures to a crater catalogue and a density map, in demo-output/.
+	@.venv/bin/python -m workflow.demo
+
+test: setup ## All tests but those of training; on a server of their own.
+	@.venv/bin/python -m pytest --ignore=tests/train
+
+test-train: setup-train ## The tests of training, with torch.
+	@.venv-train/bin/python -m pytest tests/train
+
+lint: setup ## Style, formatting and types.
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+bench: setup ## Every benchmark; a table each.
+	@.venv/bin/python -m benchmarks
+
+lock: ## Resolve the newest versions into both lock files.
+	@workflow/lock.sh
+
+clean-demo: ## Stop the embedded server; delete its data and demo-output/.
+	@if [ -x .venv/bin/cda ]; then .venv/bin/cda db remove --cluster main --yes; fi
+	@rm -rf demo-output
