@@ -92,6 +92,4 @@ def get_body(name: str) -> Body:
     try:
         return BODIES[name.strip().lower()]
     except KeyError:
-        raise NotFoundError(
-            f"Unknown body {name!r}.", f"Use one of {', '.join(BODIES)}."
-        ) from None
+        raise NotFoundError(f"Unknown body {name!r}.", f"Use one of {', '.join(BODIES)}.") from None

@@ -16,22 +16,33 @@ COMMENT ON FUNCTION cda.create_partitions(int) IS
 'Make the partitions of a new run''s rows, so that no ingest ever changes the schema.
 Example: SELECT cda.create_partitions(7)';
 
-CREATE OR REPLACE FUNCTION cda.index_detections(run_id int) RETURNS void
+CREATE OR REPLACE FUNCTION cda.index_detection_ids(run_id int) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
+    SET LOCAL client_min_messages = warning;
     EXECUTE format('CREATE UNIQUE INDEX IF NOT EXISTS detection_r%1$s_detection_id_key '
                    'ON cda.detection_r%1$s (detection_id)', run_id);
-    EXECUTE format('CREATE INDEX IF NOT EXISTS detection_r%1$s_sphere_idx '
-                   'ON cda.detection_r%1$s (public.q3c_ang2ipix(lon, lat)) WHERE NOT cut', run_id);
     EXECUTE format('ANALYZE cda.detection_r%s', run_id);
 END $$;
-COMMENT ON FUNCTION cda.index_detections(int) IS
-'Build the unique and the sphere index of a run''s detections: a load phase ends with it.
-Example: SELECT cda.index_detections(7)';
+COMMENT ON FUNCTION cda.index_detection_ids(int) IS
+'Build the unique index of a run''s detections: a load phase ends with it.
+Example: SELECT cda.index_detection_ids(7)';
+
+CREATE OR REPLACE FUNCTION cda.index_detection_places(run_id int) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    SET LOCAL client_min_messages = warning;
+    EXECUTE format('CREATE INDEX IF NOT EXISTS detection_r%1$s_sphere_idx '
+                   'ON cda.detection_r%1$s (public.q3c_ang2ipix(lon, lat)) WHERE NOT cut', run_id);
+END $$;
+COMMENT ON FUNCTION cda.index_detection_places(int) IS
+'Build the sphere index of a run''s whole detections: a load phase ends with it.
+Example: SELECT cda.index_detection_places(7)';
 
 CREATE OR REPLACE FUNCTION cda.index_craters(run_id int) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
+    SET LOCAL client_min_messages = warning;
     EXECUTE format('CREATE UNIQUE INDEX IF NOT EXISTS crater_r%1$s_crater_id_key '
                    'ON cda.crater_r%1$s (crater_id)', run_id);
     EXECUTE format('CREATE INDEX IF NOT EXISTS crater_r%1$s_sphere_idx '
@@ -48,6 +59,41 @@ END $$;
 COMMENT ON FUNCTION cda.index_craters(int) IS
 'Build the indexes of a run''s catalogue: the bulk suppression ends with it.
 Example: SELECT cda.index_craters(7)';
+
+CREATE OR REPLACE FUNCTION cda.clear_catalogue(run_id int) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    index_name regclass;
+BEGIN
+    DELETE FROM cda.catalogue c WHERE c.run_id = clear_catalogue.run_id;
+    DELETE FROM cda.redecide d WHERE d.run_id = clear_catalogue.run_id;
+    DELETE FROM cda.rest_row x WHERE x.run_id = clear_catalogue.run_id;
+    DELETE FROM cda.rest_pair x WHERE x.run_id = clear_catalogue.run_id;
+    EXECUTE format('TRUNCATE cda.crater_r%1$s, cda.suppression_r%1$s', run_id);
+    -- rows go in faster without indexes; index_craters builds them again
+    FOR index_name IN
+        SELECT indexrelid FROM pg_index
+        WHERE indrelid IN (format('cda.crater_r%s', run_id)::regclass,
+                           format('cda.suppression_r%s', run_id)::regclass)
+    LOOP
+        EXECUTE format('DROP INDEX %s', index_name);
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION cda.clear_catalogue(int) IS
+'Forget the catalogue of a run and its indexes: a rebuild begins with it.
+Example: SELECT cda.clear_catalogue(7)';
+
+CREATE OR REPLACE FUNCTION cda.count_verdicts(run_id int) RETURNS void
+LANGUAGE sql
+BEGIN ATOMIC
+    UPDATE cda.catalogue c SET decided_at = clock_timestamp(), rolled_up_at = NULL,
+        n_cut = (SELECT coalesce(sum(b.n_cut), 0) FROM cda.batch b
+                 WHERE b.run_id = count_verdicts.run_id AND b.decided)
+    WHERE c.run_id = count_verdicts.run_id;
+END;
+COMMENT ON FUNCTION cda.count_verdicts(int) IS
+'Note that the catalogue changed and how many detections are cut.
+Example: SELECT cda.count_verdicts(7)';
 
 CREATE OR REPLACE FUNCTION cda.refuse_change() RETURNS trigger
 LANGUAGE plpgsql AS $$

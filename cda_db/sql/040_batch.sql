@@ -121,23 +121,37 @@ DECLARE
     b cda.batch;
     first_id bigint := repeat_batch.batch_id << 22;
     last_id bigint := ((repeat_batch.batch_id + 1) << 22) - 1;
+    craters bigint;
+    losers bigint;
     n bigint;
 BEGIN
     SELECT * INTO b FROM cda.batch WHERE batch.batch_id = repeat_batch.batch_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no batch %', batch_id USING errcode = 'no_data_found';
     END IF;
-    -- what its kept detections had suppressed must be decided again
-    INSERT INTO cda.redecide (run_id, detection_id)
-    SELECT s.run_id, s.detection_id FROM cda.suppression s
-    WHERE s.run_id = b.run_id AND s.crater_id BETWEEN first_id AND last_id
-      AND s.detection_id NOT BETWEEN first_id AND last_id
-    ON CONFLICT DO NOTHING;
-    DELETE FROM cda.suppression s WHERE s.run_id = b.run_id
-        AND (s.detection_id BETWEEN first_id AND last_id OR s.crater_id BETWEEN first_id AND last_id);
-    DELETE FROM cda.crater c WHERE c.run_id = b.run_id AND c.crater_id BETWEEN first_id AND last_id;
-    DELETE FROM cda.redecide d WHERE d.run_id = b.run_id AND d.detection_id BETWEEN first_id AND last_id;
-    DELETE FROM cda.detection d WHERE d.run_id = b.run_id AND d.detection_id BETWEEN first_id AND last_id;
+    PERFORM cda.lock_catalogue(b.run_id);
+    IF b.decided THEN
+        -- what its kept detections had suppressed must be decided again
+        INSERT INTO cda.redecide (run_id, detection_id)
+        SELECT s.run_id, s.detection_id FROM cda.suppression s
+        WHERE s.run_id = b.run_id AND s.crater_id BETWEEN first_id AND last_id
+          AND s.detection_id NOT BETWEEN first_id AND last_id
+        ON CONFLICT DO NOTHING;
+        DELETE FROM cda.suppression s WHERE s.run_id = b.run_id
+            AND (s.detection_id BETWEEN first_id AND last_id
+                 OR s.crater_id BETWEEN first_id AND last_id);
+        GET DIAGNOSTICS losers = ROW_COUNT;
+        DELETE FROM cda.crater c
+        WHERE c.run_id = b.run_id AND c.crater_id BETWEEN first_id AND last_id;
+        GET DIAGNOSTICS craters = ROW_COUNT;
+        UPDATE cda.catalogue c SET n_craters = n_craters - craters,
+            n_suppressed = n_suppressed - losers, n_cut = n_cut - b.n_cut, rolled_up_at = NULL
+        WHERE c.run_id = b.run_id;
+        DELETE FROM cda.redecide d
+        WHERE d.run_id = b.run_id AND d.detection_id BETWEEN first_id AND last_id;
+    END IF;
+    DELETE FROM cda.detection d
+    WHERE d.run_id = b.run_id AND d.detection_id BETWEEN first_id AND last_id;
     GET DIAGNOSTICS n = ROW_COUNT;
     -- the attempt goes on counting, so that a worker still at the old one cannot finish
     UPDATE cda.batch SET state = 'open', lease_until = NULL, decided = false, error = NULL,

@@ -153,7 +153,7 @@ Example: SELECT cda.suppress_pairs(7)';
 CREATE OR REPLACE FUNCTION cda.suppress_rounds() RETURNS int
 LANGUAGE plpgsql AS $$
 DECLARE
-    round int := 0;
+    step int := 0;
     n bigint;
 BEGIN
     TRUNCATE open_pair, dropped, waiting;
@@ -163,15 +163,15 @@ BEGIN
         -- a winner that nothing outranks any more is kept, and its rivals go; a winner of the
         -- halo is another zone's to decide
         INSERT INTO dropped
-        SELECT DISTINCT p.loser, round FROM open_pair p
+        SELECT DISTINCT p.loser, step FROM open_pair p
         WHERE p.winner_own AND NOT EXISTS (SELECT FROM open_pair q WHERE q.loser = p.winner);
         GET DIAGNOSTICS n = ROW_COUNT;
         EXIT WHEN n = 0;
         DELETE FROM open_pair p USING dropped d
-        WHERE d.round = suppress_rounds.round AND p.loser = d.id;
+        WHERE d.round = step AND p.loser = d.id;
         DELETE FROM open_pair p USING dropped d
-        WHERE d.round = suppress_rounds.round AND p.winner = d.id;
-        round := round + 1;
+        WHERE d.round = step AND p.winner = d.id;
+        step := step + 1;
     END LOOP;
     -- undecided, or dropped but perhaps to a higher rival elsewhere: the rest decides
     INSERT INTO waiting
@@ -180,7 +180,7 @@ BEGIN
         OR EXISTS (SELECT FROM open_pair o WHERE o.loser = p.winner));
     ANALYZE dropped;
     ANALYZE waiting;
-    RETURN round;
+    RETURN step;
 END $$;
 COMMENT ON FUNCTION cda.suppress_rounds() IS
 'Decide the pairs of this session to the fixed point; returns the number of rounds.
@@ -188,6 +188,9 @@ Example: SELECT cda.suppress_rounds()';
 
 CREATE OR REPLACE FUNCTION cda.suppress_store(run_id int) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE
+    craters bigint;
+    losers bigint;
 BEGIN
     EXECUTE format($sql$
         INSERT INTO cda.crater_r%1$s (run_id, cell, crater_id, lon, lat, diameter_m, score)
@@ -195,6 +198,7 @@ BEGIN
         FROM work w
         WHERE w.own AND NOT EXISTS (SELECT FROM dropped d WHERE d.id = w.id)
           AND NOT EXISTS (SELECT FROM open_pair o WHERE o.loser = w.id)$sql$, run_id);
+    GET DIAGNOSTICS craters = ROW_COUNT;
     -- the rival to name is the highest-ranked one that was kept
     EXECUTE format($sql$
         INSERT INTO cda.suppression_r%1$s (run_id, iou, detection_id, crater_id)
@@ -204,6 +208,10 @@ BEGIN
           AND EXISTS (SELECT FROM dropped d WHERE d.id = p.loser)
           AND NOT EXISTS (SELECT FROM dropped d WHERE d.id = p.winner)
         ORDER BY p.loser, p.score DESC, p.r DESC, p.place$sql$, run_id);
+    GET DIAGNOSTICS losers = ROW_COUNT;
+    -- no row yet while a rebuild is at work: it counts at its end
+    UPDATE cda.catalogue c SET n_craters = n_craters + craters, n_suppressed = n_suppressed + losers
+    WHERE c.run_id = suppress_store.run_id;
     INSERT INTO cda.rest_row (run_id, detection_id, dropped)
     SELECT suppress_store.run_id, x.id, EXISTS (SELECT FROM dropped d WHERE d.id = x.id)
     FROM waiting x;

@@ -1,0 +1,105 @@
+-- Imaged ground by diameter (rule 5): the union of the scenes whose size windows hold the bin.
+
+CREATE OR REPLACE FUNCTION cda.bin_edges_m() RETURNS float8[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT array_agg(1000 * 2 ^ (k / 2.0::float8) ORDER BY k) FROM generate_series(-24, 40) AS k;
+END;
+COMMENT ON FUNCTION cda.bin_edges_m() IS
+'Lower edges (metres) of the root-2 diameter bins k = -24 .. 40: 2^(k/2) km.
+Example: SELECT (cda.bin_edges_m())[25] -- 1000, the edge of bin 0';
+
+CREATE OR REPLACE FUNCTION cda.diameter_bin(diameter_m real) RETURNS int
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN width_bucket(diameter_m::float8, cda.bin_edges_m()) - 25;
+COMMENT ON FUNCTION cda.diameter_bin(real) IS
+'Root-2 bin k of a diameter: 2^(k/2) <= D/km < 2^((k+1)/2).
+Example: SELECT cda.diameter_bin(1500) -- 1';
+
+CREATE OR REPLACE FUNCTION cda.scene_windows(run_id int)
+RETURNS TABLE (scene_id int, least_m float8, most_m float8)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    -- neighbouring levels' windows meet (create refuses gaps), so a scene has one window
+    SELECT s.scene_id, min(l.min_px * l.factor) * s.pixel_scale_m * m.diameter_factor,
+           max(l.max_px * l.factor) * s.pixel_scale_m * m.diameter_factor
+    FROM cda.run r JOIN cda.model m USING (model_id) JOIN cda.run_level l USING (run_id)
+    JOIN cda.run_scene rs USING (run_id) JOIN cda.scene s ON s.scene_id = rs.scene_id
+    WHERE r.run_id = scene_windows.run_id
+    GROUP BY s.scene_id, s.pixel_scale_m, m.diameter_factor;
+END;
+COMMENT ON FUNCTION cda.scene_windows(int) IS
+'Smallest and largest diameter (metres) that a run can find in each of its scenes.
+Example: SELECT * FROM cda.scene_windows(7)';
+
+CREATE OR REPLACE FUNCTION cda.at_order(ranges int8multirange, from_order int, to_order int)
+RETURNS SETOF int8range
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT int8range(lower(x) << 2 * (to_order - from_order),
+                     upper(x) << 2 * (to_order - from_order))
+    FROM unnest(ranges) AS x;
+END;
+COMMENT ON FUNCTION cda.at_order(int8multirange, int, int) IS
+'Ranges of nested HEALPix cells at a finer order.
+Example: SELECT * FROM cda.at_order(''{[1,2)}'', 3, 4) -- [4,8)';
+
+CREATE OR REPLACE FUNCTION cda.imaged_ranges(run_id int, bin int, cell_order int)
+RETURNS int8multirange
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT coalesce(range_agg(x), '{}')
+    FROM cda.scene_windows(imaged_ranges.run_id) w JOIN cda.scene s USING (scene_id),
+         LATERAL cda.at_order(s.coverage, s.coverage_order, imaged_ranges.cell_order) AS x
+    WHERE w.least_m <= 1000 * 2 ^ (imaged_ranges.bin / 2.0::float8) * 1.000001
+      AND w.most_m >= 1000 * 2 ^ ((imaged_ranges.bin + 1) / 2.0::float8) * 0.999999;
+END;
+COMMENT ON FUNCTION cda.imaged_ranges(int, int, int) IS
+'Imaged ground for a root-2 bin of a run, as nested HEALPix cells of an order at least as fine as
+its scenes'' own; overlaps count once. Example: SELECT cda.imaged_ranges(7, 0, 14)';
+
+-- Every change of the set of usable scenes with diameter starts a new layer of imaged area.
+CREATE OR REPLACE FUNCTION cda.roll_up_areas(run_id int, finest int) RETURNS int
+LANGUAGE plpgsql AS $$
+DECLARE
+    k int;
+    layers int := 0;
+    scenes int[];
+    last_scenes int[] := '{}';
+    fine int;
+    ranges int8multirange;
+BEGIN
+    DELETE FROM cda.imaged_layer l WHERE l.run_id = roll_up_areas.run_id;
+    DELETE FROM cda.imaged_area a WHERE a.run_id = roll_up_areas.run_id;
+    SELECT greatest(finest, max(s.coverage_order)) INTO fine
+    FROM cda.run_scene rs JOIN cda.scene s USING (scene_id) WHERE rs.run_id = roll_up_areas.run_id;
+    FOR k IN -24..40 LOOP
+        SELECT array_agg(w.scene_id ORDER BY w.scene_id) INTO scenes
+        FROM cda.scene_windows(run_id) w
+        WHERE w.least_m <= 1000 * 2 ^ (k / 2.0::float8) * 1.000001
+          AND w.most_m >= 1000 * 2 ^ ((k + 1) / 2.0::float8) * 0.999999;
+        CONTINUE WHEN scenes IS NULL;
+        IF scenes <> last_scenes THEN
+            layers := layers + 1;
+            ranges := cda.imaged_ranges(run_id, k, fine);
+            INSERT INTO cda.imaged_area (run_id, cell_order, layer, cell, fraction)
+            SELECT roll_up_areas.run_id, finest, layers, cell,
+                   sum(least(upper(x), (cell + 1) << shift) - greatest(lower(x), cell << shift))
+                   / (1::bigint << shift)::float8
+            FROM unnest(ranges) AS x, (SELECT 2 * (fine - finest) AS shift) AS s,
+                 LATERAL generate_series(lower(x) >> shift, (upper(x) - 1) >> shift) AS cell
+            GROUP BY cell, shift;
+            last_scenes := scenes;
+        END IF;
+        INSERT INTO cda.imaged_layer VALUES (roll_up_areas.run_id, k, layers);
+    END LOOP;
+    FOR k IN REVERSE finest - 1..0 LOOP
+        INSERT INTO cda.imaged_area (run_id, cell_order, layer, cell, fraction)
+        SELECT a.run_id, k, layer, cell >> 2, sum(fraction) / 4 FROM cda.imaged_area a
+        WHERE a.run_id = roll_up_areas.run_id AND cell_order = k + 1 GROUP BY 1, 3, 4;
+    END LOOP;
+    RETURN layers;
+END $$;
+COMMENT ON FUNCTION cda.roll_up_areas(int, int) IS
+'Make the imaged fraction of every HEALPix cell, by diameter, from order finest down to 0; returns
+the number of layers. Example: SELECT cda.roll_up_areas(7, 9)';
