@@ -27,6 +27,7 @@ Box = tuple[float, float, float, float]
 CellValues = tuple[Ints, Ints]  # cells ascending, a number in each
 
 MAX_ORDER = 12
+_SLACK_DEG = 1e-7
 
 
 class CraterSource(Protocol):
@@ -181,7 +182,10 @@ class _Ground:
 
     def points(self, low_m: float, high_m: float) -> tuple[Floats, Floats]:
         """Centres of the craters of those diameters."""
-        box = None if self.region is None else self.region.bounds
+        box = None
+        if self.region is not None:  # a little wider, so that rounding loses no crater
+            west, south, east, north = self.region.bounds
+            box = (west - _SLACK_DEG, south - _SLACK_DEG, east + _SLACK_DEG, north + _SLACK_DEG)
         frame = self.source.craters(box, low_m, high_m)
         lon, lat = frame["lon"].to_numpy(np.float64), frame["lat"].to_numpy(np.float64)
         if self.region is None:

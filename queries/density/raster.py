@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 Bounds = tuple[float, float, float, float]
 
 RASTER_FRAMES = ("equirectangular", "sinusoidal", "north_polar", "south_polar")
-_POLAR_EDGE_DEG = 30.0  # a polar frame is drawn from its pole to no further than this latitude
+_POLAR_EDGE_DEG = 45.0  # a polar frame is drawn from its pole to no further than this latitude
 _PIXELS_AT_ONCE = 1_000_000
 _MAX_PIXELS = 400_000_000
 
@@ -71,7 +71,7 @@ def grid_for(body: Body, frame: str, pixel_km: float, bounds: Bounds) -> Grid:
     Around the whole body the size is rounded down so that whole pixels fit between -180 and 180.
 
     Args:
-        frame: one of ``RASTER_FRAMES``; a polar frame shows its hemisphere to 30 degrees only.
+        frame: one of ``RASTER_FRAMES``; a polar frame shows its surroundings to 45 degrees only.
         pixel_km: pixel side in the frame's metres / 1000.
         bounds: west, south, east, north; west > east crosses +-180.
 
