@@ -68,9 +68,16 @@ require_apt() {
       "As root: apt-get install python3-venv postgresql postgresql-15-postgis-3 postgresql-15-q3c"
 }
 
+# apt WORDS...: quiet unless it fails; its words are in .cda/apt.log.
+apt() {
+  as_root apt-get -qq -o Dpkg::Use-Pty=0 "$@" >>.cda/apt.log 2>&1 && return 0
+  tail -n 20 .cda/apt.log >&2
+  die "apt-get $1 failed." "Its last words are above; all of them are in .cda/apt.log."
+}
+
 install_python() {
   say "Installing Python from Debian's packages"
-  as_root apt-get install -y -q --no-install-recommends python3 python3-venv ca-certificates
+  apt install -y --no-install-recommends python3 python3-venv ca-certificates
 }
 
 # Debian's package makes and starts a cluster of its own unless it is told not to.
@@ -83,11 +90,9 @@ install_postgresql() {
   say "Installing PostgreSQL $version with PostGIS and Q3C from Debian's packages"
   as_root mkdir -p "$folder"
   echo 'create_main_cluster = false' | as_root tee "$folder/cda.conf" >/dev/null
-  local status=0
-  as_root apt-get install -y -q --no-install-recommends "postgresql-$version" \
-    "postgresql-$version-postgis-3" "postgresql-$version-q3c" || status=$?
-  as_root rm -f "$folder/cda.conf"
-  return "$status"
+  trap 'as_root rm -f /etc/postgresql-common/createcluster.d/cda.conf' EXIT
+  apt install -y --no-install-recommends "postgresql-$version" \
+    "postgresql-$version-postgis-3" "postgresql-$version-q3c"
 }
 
 system() {
@@ -96,7 +101,8 @@ system() {
   postgresql_fits || postgresql=no
   [ "$python$postgresql" = yesyes ] && return 0
   require_apt
-  as_root apt-get update -q
+  say "Looking for Debian's packages"
+  apt update
   [ "$python" = yes ] || install_python
   [ "$postgresql" = yes ] || install_postgresql
   find_python >/dev/null || die "Python 3.11 or newer with venv is still missing." "Install it by hand."
@@ -117,8 +123,8 @@ environment() {
     "$(find_python)" -m venv --clear "$folder"
   fi
   say "Installing $lock into $folder"
-  "$folder/bin/python" -m pip install -q -r "$lock"
-  "$folder/bin/python" -m pip install -q --no-deps --no-build-isolation -e .
+  "$folder/bin/python" -m pip install -qq -r "$lock"
+  "$folder/bin/python" -m pip install -qq --no-deps --no-build-isolation -e .
   echo "$wanted" >"$folder/.installed"
 }
 
