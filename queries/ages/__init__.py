@@ -1,0 +1,1 @@
+"""Model ages of surfaces from crater counts; start with ``model_age`` and ``read_counts``."""
