@@ -13,7 +13,9 @@ import rasterio.features
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
-from shapely.geometry import MultiPolygon, Polygon, box, shape
+from shapely.affinity import translate
+from shapely.geometry import MultiPolygon, box, shape
+from shapely.geometry.base import BaseGeometry
 
 from ingest.grid import SceneGrid
 from ingest.seen import SeenPixels
@@ -25,7 +27,7 @@ MAX_CELLS = 4_000_000
 PIXELS_A_CELL = 2.0
 _SPACING = 0.4  # of a cell's side: finer than the radius of the circle in any cell
 _CHUNK = 2**21
-_OUTLINE_SIDE = 512
+_OUTLINE_SIDE = 1024
 Cells = NDArray[np.int64]
 
 
@@ -108,7 +110,7 @@ def outline(seen: SeenPixels, reduced: Mask, factor: int) -> MultiPolygon:
     """Imaged ground as polygons in lon/lat degrees within [-180, 180].
 
     Exact to the pixel for a scene up to 1024 pixels that is seen as it is; else to a
-    512th of the larger side. Around a pole it is traced on a lon/lat grid.
+    1024th of the larger side. Around a pole it is traced on a lon/lat grid.
 
     Args:
         seen: the scene.
@@ -147,7 +149,8 @@ def _valid_at(seen: SeenPixels, reduced: Mask, factor: int, col: Floats, row: Fl
     if seen.source.wrap_columns is not None:
         c = c % seen.source.wrap_columns
     known &= (c >= 0) & (c < seen.source.width) & (r >= 0) & (r < seen.source.height)
-    return known & reduced[np.where(known, r, 0) // factor, np.where(known, c, 0) // factor]
+    picked = reduced[np.where(known, r, 0) // factor, np.where(known, c, 0) // factor]
+    return np.asarray(known & picked)
 
 
 def _holds_a_pole(grid: SceneGrid) -> bool:
@@ -158,7 +161,7 @@ def _holds_a_pole(grid: SceneGrid) -> bool:
     return bool((-1 <= col[0] <= grid.width + 1) and (-1 <= row[0] <= grid.height + 1))
 
 
-def _on_sphere(polygon: Polygon, grid: SceneGrid) -> list[Polygon]:
+def _on_sphere(polygon: BaseGeometry, grid: SceneGrid) -> list[BaseGeometry]:
     """A pixel polygon in lon/lat, cut at +-180 degrees."""
     clipped = polygon.intersection(box(0, 0, grid.width, grid.height))
     dense = shapely.segmentize(clipped, max(grid.width, grid.height) / 64)
@@ -170,7 +173,7 @@ def _on_sphere(polygon: Polygon, grid: SceneGrid) -> list[Polygon]:
         if period is not None:  # follow the map, which does not jump at +-180
             lon = x / period * 360.0 + grid.projection.lon_0_deg
         else:
-            centre = grid.projection.inverse(*grid.to_map(grid.width / 2, grid.height / 2))[0]
+            centre = grid.to_lonlat(np.array(grid.width / 2), np.array(grid.height / 2))[0]
             lon = centre + wrap_lon(lon - centre)
         return np.stack([lon, np.clip(lat, -90.0, 90.0)], axis=1)
 
@@ -181,8 +184,7 @@ def _on_sphere(polygon: Polygon, grid: SceneGrid) -> list[Polygon]:
         window = box(360 * turn - 180, -90, 360 * turn + 180, 90)
         piece = unrolled.intersection(window)
         if not piece.is_empty:
-            shift = 360.0 * turn
-            pieces.append(shapely.transform(piece, lambda p, s=shift: p - [s, 0.0]))
+            pieces.append(translate(piece, xoff=-360.0 * turn))
     return pieces
 
 

@@ -54,7 +54,7 @@ class SceneGrid:
         x, y = self.projection.forward(lon_deg, lat_deg)
         period = self.projection.period
         if period is not None:
-            centre = self.to_map(np.float64(self.width / 2), np.float64(self.height / 2))[0]
+            centre = self.to_map(np.array(self.width / 2), np.array(self.height / 2))[0]
             x = x - period * np.round((x - centre) / period)
         a, b, c, d, e, f = self.transform
         det = a * e - b * d
@@ -83,4 +83,4 @@ class SceneGrid:
         g11, g22 = (right**2).sum(-1), (down**2).sum(-1)
         g12 = (right * down).sum(-1)
         mean, spread = (g11 + g22) / 2, np.hypot((g11 - g22) / 2, g12)
-        return np.sqrt((mean + spread) / np.maximum(mean - spread, 1e-30))
+        return np.asarray(np.sqrt((mean + spread) / np.maximum(mean - spread, 1e-30)))

@@ -14,66 +14,26 @@ planetocentric latitude and east longitude on the IAU_2015 sphere. Rules:
 
 from __future__ import annotations
 
-import re
 import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
 from pyproj import CRS, Proj
-from pyproj.exceptions import CRSError
 
-from cda_db.bodies import BODIES, Body, get_body
+from cda_db.bodies import Body, get_body
 from cda_db.errors import SceneError
-from ingest.sphere import Floats, SphereProjection, wrap_lon
+from ingest.crs import CRS_REMEDY, identify_body, parse_crs
+from ingest.sphere import Floats, Projection, SphereProjection, wrap_lon
 
-# Equatorial, polar, mean and local radii that published products use, metres.
-_RADII = {
-    "mercury": (2.433e6, 2.4435e6),
-    "earth": (6.33e6, 6.40e6),
-    "moon": (1.725e6, 1.750e6),
-    "mars": (3.365e6, 3.420e6),
-    "ceres": (4.38e5, 4.95e5),
-    "vesta": (2.20e5, 2.93e5),
-}
-_ALIASES = {"lunar": "moon", "luna": "moon", "wgs": "earth", "nad83": "earth", "nad27": "earth"}
-_ALIASES |= {"etrs89": "earth", "grs": "earth", "terra": "earth"}
-_OTHER_BODIES = frozenset(
-    [
-        "venus",
-        "phobos",
-        "deimos",
-        "jupiter",
-        "io",
-        "europa",
-        "ganymede",
-        "callisto",
-        "saturn",
-        "titan",
-        "enceladus",
-        "mimas",
-        "tethys",
-        "dione",
-        "rhea",
-        "iapetus",
-        "uranus",
-        "neptune",
-        "triton",
-        "pluto",
-        "charon",
-        "bennu",
-        "ryugu",
-        "eros",
-        "itokawa",
-    ]
-)
-_REMEDY = "Write the right one into a copy, e.g. gdal_translate -a_srs IAU_2015:49910 IN OUT."
-_NATIVE = {
+_KINDS: dict[str, Projection] = {
     "longlat": "lonlat",
     "eqc": "equirectangular",
     "sinu": "sinusoidal",
     "merc": "mercator",
     "stere": "polar_stereographic",
 }
+_Pair = tuple[float, float]
+_Kindred = tuple[SphereProjection, _Pair, _Pair]
 
 
 @dataclass(frozen=True)
@@ -101,31 +61,34 @@ class SourceFrame:
 
     Attributes:
         body: the body.
-        native: the projection on the IAU sphere when the file's map differs from it by a scale
-            and a shift only, else None.
-        scale: factors that turn file x and y into metres (degrees) of ``native``.
-        offset: what is added after scaling.
+        kindred: the like projection on the IAU sphere, the factors that turn file x and y into
+            its metres (degrees), and what is added then; None where there is none.
+        exact: the file's map is that projection, but for the factors: it is on a sphere.
         proj4: PROJ definition of the file's map in its own units and axes made plain.
         flattening_ratio: (b/a)^2 to make latitudes planetocentric; 1 where they are.
         notes: what was normalised, in words, for the record.
     """
 
     body: Body
-    native: SphereProjection | None
-    scale: tuple[float, float]
-    offset: tuple[float, float]
+    kindred: _Kindred | None
+    exact: bool
     proj4: str
-    units: tuple[float, float]
+    units: _Pair
     lon_shift_deg: float
     flattening_ratio: float
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def native(self) -> _Kindred | None:
+        """``kindred`` where it is exact."""
+        return self.kindred if self.exact else None
+
     def to_lonlat(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """East longitude in [-180, 180) and planetocentric latitude of file map coordinates."""
         if self.native is not None:
-            return self.native.inverse(
-                np.asarray(x) * self.scale[0] + self.offset[0],
-                np.asarray(y) * self.scale[1] + self.offset[1],
+            projection, scale, offset = self.native
+            return projection.inverse(
+                np.asarray(x) * scale[0] + offset[0], np.asarray(y) * scale[1] + offset[1]
             )
         px, py = np.asarray(x) * self.units[0], np.asarray(y) * self.units[1]
         if "+proj=longlat" in self.proj4:
@@ -139,11 +102,9 @@ class SourceFrame:
     def from_lonlat(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Floats, Floats]:
         """File map coordinates of points; inf where the map does not reach."""
         if self.native is not None:
-            x, y = self.native.forward(lon_deg, lat_deg)
-            return (
-                (x - self.offset[0]) / self.scale[0],
-                (y - self.offset[1]) / self.scale[1],
-            )
+            projection, scale, offset = self.native
+            x, y = projection.forward(lon_deg, lat_deg)
+            return (x - offset[0]) / scale[0], (y - offset[1]) / scale[1]
         lat = np.radians(np.asarray(lat_deg, dtype=np.float64))
         graphic = np.degrees(np.arctan(np.tan(lat) / self.flattening_ratio))
         lon = wrap_lon(np.asarray(lon_deg) - self.lon_shift_deg)
@@ -157,8 +118,8 @@ class SourceFrame:
     def period(self) -> float | None:
         """File map distance of 360 degrees of longitude on cylindrical maps, else None."""
         if self.native is not None:
-            period = self.native.period
-            return None if period is None else abs(period / self.scale[0])
+            projection, scale, _ = self.native
+            return None if projection.period is None else abs(projection.period / scale[0])
         if "+proj=longlat" in self.proj4:
             return abs(360.0 / self.units[0])
         if "+proj=eqc" in self.proj4 or "+proj=merc" in self.proj4:
@@ -166,64 +127,6 @@ class SourceFrame:
             east = Proj(self.proj4)(wrap_lon(np.array(definition["lon_0"] + 90.0)), 0.0)[0]
             return float(abs(4 * (east - definition["x_0"]) / self.units[0]))
         return None
-
-
-def parse_crs(wkt: str, name: str) -> CRS:
-    """A horizontal pyproj CRS of WKT text. Raises SceneError naming the file."""
-    try:
-        crs = CRS.from_wkt(wkt)
-    except CRSError as error:
-        raise SceneError(f"{name}: its CRS cannot be read ({error}).", _REMEDY) from error
-    if crs.is_bound and crs.source_crs is not None:
-        crs = crs.source_crs
-    if crs.is_compound:
-        crs = crs.sub_crs_list[0]
-    if not (crs.is_geographic or crs.is_projected or crs.type_name == "Geodetic CRS"):
-        raise SceneError(f"{name}: {crs.name!r} ({crs.type_name}) is not a map of a body.", _REMEDY)
-    return crs
-
-
-def identify_body(crs: CRS, name: str, target: str | None = None) -> Body:
-    """The body that a CRS describes, by its names and its radius.
-
-    Args:
-        crs: a horizontal CRS.
-        name: the file, for messages.
-        target: body that the file's label names, if any.
-    """
-    words = set(_words(crs, target))
-    named = {_ALIASES.get(word, word) for word in words} & set(BODIES)
-    foreign = words & _OTHER_BODIES
-    if foreign and not named:
-        raise SceneError(
-            f"{name}: its CRS is of {', '.join(sorted(foreign)).title()}.",
-            f"The database knows {', '.join(BODIES)}.",
-        )
-    if crs.ellipsoid is None:
-        raise SceneError(f"{name}: its CRS {crs.name!r} has no sphere or ellipsoid.", _REMEDY)
-    radius = crs.ellipsoid.semi_major_metre
-    by_radius = {body for body, (low, high) in _RADII.items() if low <= radius <= high}
-    if len(named) > 1 or (named and by_radius and named != by_radius):
-        raise SceneError(
-            f"{name}: its CRS {crs.name!r} names {', '.join(sorted(named)).title()} but has a "
-            f"radius of {radius / 1000:.1f} km.",
-            _REMEDY,
-        )
-    found = named & by_radius or by_radius
-    if len(found) != 1:
-        raise SceneError(
-            f"{name}: a radius of {radius / 1000:.1f} km in {crs.name!r} is of no body that the "
-            "database knows.",
-            f"The database knows {', '.join(BODIES)}.",
-        )
-    return get_body(found.pop())
-
-
-def _words(crs: CRS, target: str | None) -> list[str]:
-    names = [crs.name, target or ""]
-    for part in (crs.geodetic_crs, crs.datum, crs.ellipsoid):
-        names.append(part.name if part is not None else "")
-    return re.findall(r"[a-z]+\d*", " ".join(names).lower().replace("_", " "))
 
 
 def _parse(proj4: str) -> dict[str, float]:
@@ -254,13 +157,13 @@ def source_frame(
         raise SceneError(
             f"{name}: its CRS {crs.name!r} is of {found.name.title()}, not of "
             f"{get_body(body).name.title()}.",
-            f"Register it with --body {found.name}, or correct the CRS. {_REMEDY}",
+            f"Register it with --body {found.name}, or correct the CRS. {CRS_REMEDY}",
         )
     if found.name == "earth" and body is None:
         raise SceneError(
             f"{name}: its CRS {crs.name!r} is of Earth.",
             "If it shows the Earth say --body earth; if it shows a planet correct the CRS. "
-            + _REMEDY,
+            + CRS_REMEDY,
         )
     return _build(crs, name, found, hints)
 
@@ -280,7 +183,7 @@ def _build(crs: CRS, name: str, body: Body, hints: FrameHints) -> SourceFrame:
         notes.append("central meridian counted positive to the west")
     ellipsoid = crs.ellipsoid
     if ellipsoid is None:  # identify_body has refused it already
-        raise SceneError(f"{name}: its CRS has no ellipsoid.", _REMEDY)
+        raise SceneError(f"{name}: its CRS has no ellipsoid.", CRS_REMEDY)
     a = ellipsoid.semi_major_metre
     b = ellipsoid.semi_minor_metre or a
     ratio = _latitude_ratio(crs, (a, b), hints, notes)
@@ -290,10 +193,9 @@ def _build(crs: CRS, name: str, body: Body, hints: FrameHints) -> SourceFrame:
         notes.append(f"prime meridian {pm:g} degrees")
     plain = _plain_proj4(definition, kind, lon_0, a, b)
     numbers = _parse(plain)
-    native, scale, offset = None, (1.0, 1.0), (0.0, 0.0)
-    if np.isclose(ratio, 1.0, atol=1e-12) and (kind == "longlat" or np.isclose(a, b)):
-        native, scale, offset = _native(kind, numbers, body, a, units, pm)
-    return SourceFrame(body, native, scale, offset, plain, units, pm, ratio, tuple(notes))
+    kindred = _kindred(kind, numbers, body, a, units, pm)
+    exact = np.isclose(ratio, 1.0, atol=1e-12) and (kind == "longlat" or np.isclose(a, b))
+    return SourceFrame(body, kindred, bool(exact), plain, units, pm, ratio, tuple(notes))
 
 
 def _west(crs: CRS, name: str, body: Body, hints: FrameHints, notes: list[str]) -> bool:
@@ -342,8 +244,8 @@ def _latitude_ratio(
 
 def _plain_proj4(definition: dict[str, object], kind: str, lon_0: float, a: float, b: float) -> str:
     """The PROJ string in metres, east and north, from Greenwich, on the CRS's own ellipsoid."""
-    dropped = ("proj", "lon_0", "pm", "axis", "units", "to_meter", "datum", "ellps", "type")
-    dropped += ("R", "a", "b", "rf", "f", "no_defs", "vunits", "towgs84", "nadgrids", "geoidgrids")
+    dropped = {"proj", "lon_0", "pm", "axis", "units", "to_meter", "datum", "ellps", "type", "R"}
+    dropped |= {"a", "b", "rf", "f", "no_defs", "vunits", "towgs84", "nadgrids", "geoidgrids"}
     keep = []
     for key, value in definition.items():
         # A Mercator scale factor of 0 (GDAL writes it for some PDS files) can only mean 1.
@@ -353,38 +255,40 @@ def _plain_proj4(definition: dict[str, object], kind: str, lon_0: float, a: floa
     return " ".join([f"+proj={kind}", *keep, f"+lon_0={lon_0!r}", f"+a={a!r}", f"+b={b!r}"])
 
 
-def _native(
+def _kindred(
     kind: str, p: dict[str, float], body: Body, a: float, units: tuple[float, float], pm: float
-) -> tuple[SphereProjection | None, tuple[float, float], tuple[float, float]]:
-    """The projection on the IAU sphere with the scale and shift that lead to it."""
-    none = None, (1.0, 1.0), (0.0, 0.0)
-    if kind not in _NATIVE:
-        return none
-    radius, k = body.radius_m, p.get("k", p.get("k_0", 1.0))
-    if kind == "longlat":
-        return SphereProjection("lonlat", radius), units, (pm, 0.0)
-    ratio = radius / a
+) -> _Kindred | None:
+    """The projection on the IAU sphere with the scale and shift that lead to it, if there is one.
+
+    Exact for a file on a sphere; for one on an ellipsoid it is the like map on the sphere.
+    """
+    name = _KINDS.get(kind)
+    if name is None:
+        return None
+    if name == "lonlat":
+        return SphereProjection(name, body.radius_m), units, (pm, 0.0)
+    lat_ts = _true_scale(kind, p)
+    if lat_ts is None:
+        return None
+    ratio = body.radius_m / a
     scale = (units[0] * ratio, units[1] * ratio)
-    offset = (-p["x_0"] * ratio, -p["y_0"] * ratio)
-    lat_ts = p.get("lat_ts", 0.0)
-    if kind == "stere":
-        if abs(abs(p["lat_0"]) - 90.0) > 1e-9 or not 0.5 < k <= 1.0:
-            return none
-        north = 1.0 if p["lat_0"] > 0 else -1.0
-        lat_ts = abs(p["lat_ts"]) if "lat_ts" in p else float(np.degrees(np.arcsin(2 * k - 1)))
-        lat_ts *= north
-    elif kind == "merc" and "lat_ts" not in p:
-        if not 0 < k <= 1:
-            return none
-        lat_ts = float(np.degrees(np.arccos(k)))
-    elif p["lat_0"] != 0:
-        offset = (offset[0], offset[1] + radius * float(np.radians(p["lat_0"])))
+    shift = body.radius_m * np.radians(p["lat_0"]) if kind in ("eqc", "sinu") else 0.0
+    offset = (-p["x_0"] * ratio, float(shift) - p["y_0"] * ratio)
     lon_0 = float(wrap_lon(np.array(p["lon_0"] + pm)))
-    name = _NATIVE[kind]
-    if name == "equirectangular":
-        return SphereProjection("equirectangular", radius, lon_0, lat_ts), scale, offset
-    if name == "sinusoidal":
-        return SphereProjection("sinusoidal", radius, lon_0), scale, offset
-    if name == "mercator":
-        return SphereProjection("mercator", radius, lon_0, lat_ts), scale, offset
-    return SphereProjection("polar_stereographic", radius, lon_0, lat_ts), scale, offset
+    return SphereProjection(name, body.radius_m, lon_0, lat_ts), scale, offset
+
+
+def _true_scale(kind: str, p: dict[str, float]) -> float | None:
+    """Latitude of true scale, from a scale factor where that is given; None for other maps."""
+    if kind == "sinu":
+        return 0.0
+    if kind == "stere" and abs(abs(p["lat_0"]) - 90.0) > 1e-9:
+        return None
+    if kind == "eqc" or "lat_ts" in p:
+        lat_ts = p.get("lat_ts", 0.0)
+    else:
+        k = p.get("k", p.get("k_0", 1.0))
+        if not 0.5 < k <= 1.0:
+            return None
+        lat_ts = float(np.degrees(np.arcsin(2 * k - 1) if kind == "stere" else np.arccos(k)))
+    return abs(lat_ts) * (1.0 if p["lat_0"] > 0 else -1.0) if kind == "stere" else lat_ts

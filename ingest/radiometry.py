@@ -59,4 +59,4 @@ def to_bytes(values: Values, limits: tuple[float, float]) -> NDArray[np.uint8]:
     """Values as 0-255, rounded, clipped at the limits."""
     low, high = limits
     scaled = (values - np.float32(low)) * np.float32(255.0 / (high - low))
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))

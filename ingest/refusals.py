@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
-
-from rasterio.errors import RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import DatasetReader
 
 from cda_db.errors import SceneError
@@ -80,7 +80,10 @@ def open_raster(file: Path, allow_indirect: bool) -> DatasetReader:
             "--allow-indirect if they never change.",
         )
     try:
-        dataset = DatasetReader(file, driver=drivers)
+        with warnings.catch_warnings():
+            # No georeference is refused below, or the caller's business (georeferencing).
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            dataset = DatasetReader(file, driver=drivers)
     except RasterioIOError as error:
         raise SceneError(
             f"{file} cannot be read as a raster ({error}).",

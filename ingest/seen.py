@@ -164,15 +164,13 @@ def _interpolate(
 ) -> tuple[Values, Mask]:
     """Sample at (row, col) indices; invalid neighbours have no weight."""
     weight = ndimage.map_coordinates(valid.astype(np.float32), where, order=1, cval=0.0)
-    if smooth and valid.all():
-        sampled = ndimage.map_coordinates(values, where, order=3, mode="nearest")
-    elif smooth and valid.any():
-        filled = _fill_nearest(values, valid)
+    if smooth and valid.any():
+        filled = values if valid.all() else _fill_nearest(values, valid)
         sampled = ndimage.map_coordinates(filled, where, order=3, mode="nearest")
     else:
         total = ndimage.map_coordinates(values * valid, where, order=1, cval=0.0)
-        sampled = total / np.maximum(weight, 1e-6)
-    return np.asarray(sampled, dtype=np.float32), weight >= 0.5
+        sampled = np.asarray(total / np.maximum(weight, 1e-6), dtype=np.float32)
+    return sampled, np.asarray(weight >= 0.5)
 
 
 def _fill_nearest(values: Values, valid: Mask) -> Values:

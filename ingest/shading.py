@@ -18,6 +18,8 @@ from ingest.grid import SceneGrid
 from ingest.source import Mask, Values
 from ingest.sphere import Floats
 
+_LATTICE_PX = 16
+
 
 @dataclass(frozen=True)
 class Shading:
@@ -93,17 +95,27 @@ def _slope(metres: Floats, valid: Mask, axis: int) -> Floats:
 def _metric(
     grid: SceneGrid, corner: tuple[int, int], shape: tuple[int, ...], level: float
 ) -> tuple[Floats, Floats, Floats]:
-    """Ground metric (metres squared a level pixel) of each pixel: g11, g12, g22."""
-    rows, columns = shape
-    row, col = np.meshgrid(
-        (corner[1] + np.arange(rows) + 0.5) * level,
-        (corner[0] + np.arange(columns) + 0.5) * level,
-        indexing="ij",
-    )
+    """Ground metric (metres squared a level pixel) of each pixel: g11, g12, g22.
+
+    Computed every 16 pixels and interpolated: it varies as slowly as the map's scale does.
+    """
+    (rows, row_weights), (columns, column_weights) = _lattice(shape[0]), _lattice(shape[1])
+    row, col = np.meshgrid((corner[1] + rows) * level, (corner[0] + columns) * level, indexing="ij")
     right, down = grid.ground_steps(col, row)
-    scale = level**2
-    return (
-        (right * right).sum(-1) * scale,
-        (right * down).sum(-1) * scale,
-        (down * down).sum(-1) * scale,
+    g11, g12, g22 = (
+        row_weights @ ((u * v).sum(-1) * level**2) @ column_weights.T
+        for u, v in ((right, right), (right, down), (down, down))
     )
+    return g11, g12, g22
+
+
+def _lattice(size: int) -> tuple[Floats, Floats]:
+    """Nodes (n,) about every 16 pixels of an axis, linear weights (size, n) of pixel centres."""
+    nodes = np.linspace(0.0, size, max(2, size // _LATTICE_PX + 1))
+    centres = np.arange(size) + 0.5
+    place = centres / size * (len(nodes) - 1)
+    first = np.minimum(place.astype(int), len(nodes) - 2)
+    weights = np.zeros((size, len(nodes)))
+    weights[np.arange(size), first] = 1 - (place - first)
+    weights[np.arange(size), first + 1] = place - first
+    return nodes, weights

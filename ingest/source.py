@@ -71,7 +71,8 @@ class RasterSource:
         )
         if georeferenced:
             check_raster(self.dataset, self.path)
-        self.width, self.height = self.dataset.width, self.dataset.height
+        self.width: int = self.dataset.width
+        self.height: int = self.dataset.height
         self.dtype = str(self.dataset.dtypes[0])
         self.bands = _bands(self.dataset, self.path, self.options.band)
         self.wrap_columns: int | None = None

@@ -81,7 +81,7 @@ def survey(
 
 def _strip_rows(source: RasterSource, factor: int) -> int:
     """Rows of a strip: whole blocks of the file and of the reduced mask, within the budget."""
-    block = source.dataset.block_shapes[0][0]
+    block: int = source.dataset.block_shapes[0][0]
     unit = factor * max(1, round(block / factor)) if block < source.height else factor
     return max(factor, _STRIP_PIXELS // source.width // unit * unit)
 

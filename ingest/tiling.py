@@ -13,24 +13,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from cda_db.errors import InputError
+from cda_db.runs import Level
 
 SMALLEST_BOX_PX = 6.0
-
-
-@dataclass(frozen=True)
-class Level:
-    """A level of a run.
-
-    Attributes:
-        factor: down-sampling factor.
-        overlap_px: pixels that neighbouring tiles share.
-        min_px, max_px: box sizes that the level accepts, in its own pixels.
-    """
-
-    factor: float
-    overlap_px: int
-    min_px: float
-    max_px: float
 
 
 @dataclass(frozen=True)

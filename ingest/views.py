@@ -7,9 +7,10 @@ a small circle. A map whose stretch stays under ``STRETCH_LIMIT`` is taken as it
   past +-180 degrees by ``WRAP_DEG``, and two polar stereographic caps down to ``CAP_LAT_DEG``;
   band and caps, and the band's two ends, overlap by 15 degrees, so that a crater up to that size
   is whole in one of them;
-* a regional one is seen as polar stereographic where it reaches past 60 degrees, and else as
-  equirectangular with its latitude of true scale in its middle, or as Mercator (whose stretch
-  is 1 everywhere) where that one would still exceed ``EQUIRECTANGULAR_LIMIT``.
+* a regional one on an ellipsoid whose map is conformal is seen on the like map of the sphere;
+  any other as polar stereographic where it reaches past 60 degrees, and else as equirectangular
+  with its latitude of true scale in its middle, or as Mercator (whose stretch is 1 everywhere)
+  where that one would still exceed ``EQUIRECTANGULAR_LIMIT``.
 
 A view keeps the file's resolution: its pixel is as long as the longer side of the file's.
 """
@@ -43,12 +44,15 @@ class View:
     """One way of seeing a file.
 
     Attributes:
-        name: as_is, band, north_cap, south_cap or reprojected.
+        name: as_is, band, north_cap, south_cap, or the projection of a regional view.
         grid: its pixels.
+        cut_edges: sides at which the view ends but the picture goes on in another view; a box
+            there is cut, not incomplete.
     """
 
     name: str
     grid: SceneGrid
+    cut_edges: tuple[str, ...] = ()
 
     @property
     def as_is(self) -> bool:
@@ -66,6 +70,7 @@ class View:
             "transform": list(self.grid.transform),
             "width": self.grid.width,
             "height": self.grid.height,
+            "cut_edges": list(self.cut_edges),
         }
 
 
@@ -88,9 +93,9 @@ def native_grid(source: RasterSource, frame: SourceFrame) -> SceneGrid | None:
     """The file's own grid on the IAU sphere, or None where its map is no sphere projection."""
     if frame.native is None:
         return None
-    t, (sx, sy), (ox, oy) = source.dataset.transform, frame.scale, frame.offset
+    t, (projection, (sx, sy), (ox, oy)) = source.dataset.transform, frame.native
     transform = (sx * t.a, sx * t.b, sx * t.c + ox, sy * t.d, sy * t.e, sy * t.f + oy)
-    return SceneGrid(frame.native, transform, source.width, source.height)
+    return SceneGrid(projection, transform, source.width, source.height)
 
 
 def file_lonlat(
@@ -150,12 +155,15 @@ def _ground_pixel(source: RasterSource, frame: SourceFrame) -> float:
 def _global_views(source: RasterSource, frame: SourceFrame, lat: Floats) -> tuple[View, ...]:
     pixel = _ground_pixel(source, frame)
     radius = frame.body.radius_m
-    south, north = max(float(lat.min()), -BAND_LAT_DEG), min(float(lat.max()), BAND_LAT_DEG)
+    south, north = float(lat.min()), float(lat.max())
+    caps = [("north_cap", 1.0, "top", north), ("south_cap", -1.0, "bottom", -south)]
+    caps = [cap for cap in caps if cap[3] > CAP_LAT_DEG]
     band = SphereProjection("equirectangular", radius)
-    views = [View("band", _box(band, (-180 - WRAP_DEG, south, 180 + WRAP_DEG, north), pixel))]
-    for name, sign, reach in (("north_cap", 1.0, lat.max()), ("south_cap", -1.0, -lat.min())):
-        if reach > CAP_LAT_DEG:
-            views.append(View(name, _cap(radius, sign, pixel)))
+    bounds = (-180 - WRAP_DEG, max(south, -BAND_LAT_DEG), 180 + WRAP_DEG, min(north, BAND_LAT_DEG))
+    cut = ("left", "right", *(side for _, _, side, reach in caps if reach > BAND_LAT_DEG))
+    views = [View("band", _box(band, bounds, pixel), cut)]
+    everywhere = ("left", "top", "right", "bottom")
+    views += [View(name, _cap(radius, sign, pixel), everywhere) for name, sign, _, _ in caps]
     return tuple(views)
 
 
@@ -185,35 +193,43 @@ def _cap(radius_m: float, sign: float, pixel_m: float) -> SceneGrid:
 def _regional_views(
     source: RasterSource, frame: SourceFrame, lon: Floats, lat: Floats
 ) -> tuple[View, ...]:
+    """The like conformal map of a file on an ellipsoid; else by latitude, one or several."""
+    if frame.kindred is not None and frame.kindred[0].name in ("mercator", "polar_stereographic"):
+        projection, (scale, _), _ = frame.kindred
+        step = abs(source.dataset.transform.a * scale)
+        return (View("on_sphere", _fit(projection, lon, lat, step)),)
     pixel, radius = _ground_pixel(source, frame), frame.body.radius_m
     low, high = float(lat.min()), float(lat.max())
-    lon_0 = _middle_longitude(lon)
+    lon_0 = round(_middle_longitude(lon), 3)
     views = []
-    for sign, reach in ((1.0, high), (-1.0, -low)):
+    for name, sign, edge, reach in (("north", 1.0, "bottom", high), ("south", -1.0, "top", -low)):
         if reach > POLAR_FROM_DEG:
-            from_lat = max(CAP_LAT_DEG, low if sign > 0 else -high)
+            near = lat * sign >= CAP_LAT_DEG
             projection = SphereProjection("polar_stereographic", radius, lon_0, 90.0 * sign)
-            near = lat * sign >= from_lat - 1e-9
-            views.append(View("reprojected", _fit(projection, lon[near], lat[near], pixel)))
-    rest_low, rest_high = max(low, -BAND_LAT_DEG), min(high, BAND_LAT_DEG)
-    nearest_equator = 0.0 if low < 0 < high else min(abs(low), abs(high))
-    if not views or nearest_equator < CAP_LAT_DEG:
-        near = (lat >= rest_low) & (lat <= rest_high)
-        projection = _between(radius, lon_0, nearest_equator, max(-rest_low, rest_high))
-        views.append(View("reprojected", _fit(projection, lon[near], lat[near], pixel)))
+            grid = _fit(projection, lon[near], lat[near], pixel)
+            # The edge towards the equator only: the outline on a polar map is not along rows.
+            goes_on = (low if sign > 0 else -high) < CAP_LAT_DEG
+            views.append(View(f"{name}_polar", grid, (edge,) * goes_on))
+    nearest = 0.0 if low < 0 < high else min(abs(low), abs(high))
+    if not views or nearest < CAP_LAT_DEG:
+        near = np.abs(lat) <= BAND_LAT_DEG
+        projection = _between(radius, lon_0, nearest, float(np.abs(lat[near]).max()))
+        cut = (*(("top",) * (high > BAND_LAT_DEG)), *(("bottom",) * (low < -BAND_LAT_DEG)))
+        step = pixel
+        if projection.name == "mercator":  # no place is seen coarser than in the file
+            step *= float(np.cos(np.radians(projection.lat_ts_deg)) / np.cos(np.radians(nearest)))
+        views.append(View(projection.name, _fit(projection, lon[near], lat[near], step), cut))
     return tuple(views)
 
 
 def _between(radius_m: float, lon_0: float, nearest: float, farthest: float) -> SphereProjection:
     """Equirectangular with true scale in the middle, or Mercator where that is not enough."""
     cos_near, cos_far = np.cos(np.radians(nearest)), np.cos(np.radians(farthest))
-    lat_ts = float(np.degrees(np.arccos(np.sqrt(cos_near * cos_far))))
-    kind = "equirectangular" if np.sqrt(cos_near / cos_far) <= EQUIRECTANGULAR_LIMIT else "mercator"
     # Rounded, so that the numbers in the record are readable; the stretch hardly moves.
-    lon_0, lat_ts = round(lon_0, 3), round(lat_ts, 2)
-    if kind == "mercator":
-        return SphereProjection("mercator", radius_m, lon_0, lat_ts)
-    return SphereProjection("equirectangular", radius_m, lon_0, lat_ts)
+    lat_ts = round(float(np.degrees(np.arccos(np.sqrt(cos_near * cos_far)))), 2)
+    if np.sqrt(cos_near / cos_far) <= EQUIRECTANGULAR_LIMIT:
+        return SphereProjection("equirectangular", radius_m, lon_0, lat_ts)
+    return SphereProjection("mercator", radius_m, lon_0, lat_ts)
 
 
 def _middle_longitude(lon: Floats) -> float:
@@ -223,10 +239,9 @@ def _middle_longitude(lon: Floats) -> float:
     return float(wrap_lon(np.array(middle + (spread.min() + spread.max()) / 2)))
 
 
-def _fit(projection: SphereProjection, lon: Floats, lat: Floats, pixel_m: float) -> SceneGrid:
-    """The smallest north-up grid with every sample point in it, and a pixel around."""
+def _fit(projection: SphereProjection, lon: Floats, lat: Floats, step: float) -> SceneGrid:
+    """The smallest north-up grid of pixels of ``step`` map metres with every point in it."""
     x, y = projection.forward(lon, lat)
-    step = pixel_m
     left, right = np.floor(x.min() / step) - 1, np.ceil(x.max() / step) + 1
     bottom, top = np.floor(y.min() / step) - 1, np.ceil(y.max() / step) + 1
     transform = (step, 0.0, float(left * step), 0.0, -step, float(top * step))

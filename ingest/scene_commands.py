@@ -1,0 +1,81 @@
+"""``cda ingest scenes`` and ``cda ingest georeference``: pictures in."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from cda_db.output import format_option, progress, show_rows
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--body", help="Body that the files must be of; Earth must be named.")
+@click.option(
+    "--kind",
+    type=click.Choice(["image", "elevation"]),
+    default="image",
+    show_default=True,
+    help="elevation: shaded from the west before the detector sees it.",
+)
+@click.option("--band", type=int, help="Band to read, where a file has several.")
+@click.option("--nodata", type=float, help="Value that means 'not imaged', where a file is silent.")
+@click.option(
+    "--longitude",
+    type=click.Choice(["east", "west"]),
+    help="Direction in which the files count longitude, where their CRS has lost it.",
+)
+@click.option("--z-unit", "z_unit_m", type=float, help="Metres of one unit of an elevation model.")
+@click.option("--allow-indirect", is_flag=True, help="Accept VRTs, URLs, files of other folders.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Files at once.")
+@format_option
+def scenes(
+    paths: tuple[str, ...],
+    body: str | None,
+    kind: str,
+    band: int | None,
+    nodata: float | None,
+    longitude: str | None,
+    z_unit_m: float | None,
+    allow_indirect: bool,
+    jobs: int,
+    output_format: str,
+) -> None:
+    """Register map-projected rasters as scenes.
+
+    PATH is a file, a folder, a quoted pattern, a list of paths (@list.txt) or a STAC catalogue
+    (catalog.json). A file that is registered already is recognised by its content. Files that
+    cannot be used are reported with the reason, the others are registered; exit status 2 says
+    that there were some.
+
+    \b
+    Examples:
+      cda ingest scenes themis/*.tif
+      cda ingest scenes moon_dem.tif --kind elevation --body moon
+      cda ingest scenes @mosaic.txt --body mars --jobs 4 --format json
+    """
+    from cda_db.connection import connect
+    from ingest.register import SceneSettings, find_files, register_files
+    from ingest.source import ReadOptions
+    from ingest.stac import expand_catalogues
+
+    options = ReadOptions(band, nodata, longitude, z_unit_m, allow_indirect)
+    files = find_files(expand_catalogues(paths, allow_remote=allow_indirect))
+    with connect(role="cda_owner") as conn, progress("Scenes", len(files)) as advance:
+        outcomes = register_files(
+            conn, files, SceneSettings(body, kind, options), jobs=jobs, on_done=advance
+        )
+    refused = [outcome for outcome in outcomes if outcome.state == "refused"]
+    if output_format == "json":
+        show_rows([vars(outcome) for outcome in outcomes], "json")
+    else:
+        shown = [outcome for outcome in outcomes if outcome.state != "refused"]
+        show_rows([{"scene": o.scene, "state": o.state, **(o.facts or {})} for o in shown])
+    for outcome in refused:
+        click.echo(f"Refused: {outcome.problem}\n  {outcome.remedy}", err=True)
+    states = [outcome.state for outcome in outcomes]
+    counts = (f"{states.count(name)} {name}" for name in ("registered", "known", "refused"))
+    click.echo(", ".join(counts), err=True)
+    if refused:
+        sys.exit(2)
