@@ -1,6 +1,6 @@
 """Diameter bins: root-2 bins of the database's roll-up, and any bins that a user names.
 
-Root-2 bin k holds 2^(k/2) <= D < 2^((k+1)/2) km; k starts at -12 (15.6 m).
+Root-2 bin k holds 2^(k/2) <= D < 2^((k+1)/2) km; k starts at -24 (0.24 m).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cda_db.errors import InputError
 
-FIRST_ROOT2_BIN = -12
+FIRST_ROOT2_BIN = -24  # 0.24 m: where the roll-up starts
 _ALIGNED = 1e-9  # relative: a typed 1.4142135624 means 2^(1/2)
 
 
@@ -88,7 +88,7 @@ def root2_bins(first: int, last: int) -> DiameterBins:
     """Root-2 bins ``first`` to ``last``, inclusive.
 
     Raises:
-        InputError: ``first`` is below -12 or above ``last``.
+        InputError: ``first`` is below -24 or above ``last``.
     """
     if first < FIRST_ROOT2_BIN or last < first:
         raise InputError(
@@ -104,7 +104,7 @@ def user_bins(edges_km: ArrayLike) -> DiameterBins:
     """Contiguous bins between consecutive edges.
 
     Args:
-        edges_km: at least two edges in km, ascending, none below 2^-6 km (15.6 m).
+        edges_km: at least two edges in km, ascending, none below 2^-12 km (0.24 m).
 
     Raises:
         InputError: fewer than two edges, not ascending, or below the first root-2 bin.

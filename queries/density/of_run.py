@@ -66,7 +66,7 @@ def density_of_run(
 def catalogue_bins(conn: Connection, run: Run) -> DiameterBins:
     """The root-2 bins from the run's smallest to its largest crater.
 
-    Craters below the first root-2 bin (15.6 m) are in no bin.
+    Craters below the first root-2 bin (0.24 m) are in no bin.
 
     Raises:
         InputError: the catalogue holds no crater in any bin.

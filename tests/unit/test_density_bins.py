@@ -46,9 +46,9 @@ def test_user_bins_know_the_root2_bins_they_need() -> None:
     assert bins.needed_root2() == [0, 1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("edges", [[1], [2, 1], [1, 1], [0.001, 1], [1, np.nan]])
+@pytest.mark.parametrize("edges", [[1], [2, 1], [1, 1], [0.0001, 1], [1, np.nan]])
 def test_nonsense_edges_are_refused(edges: list[float]) -> None:
     with pytest.raises(InputError):
         user_bins(edges)
     with pytest.raises(InputError):
-        root2_bins(-13, 2)
+        root2_bins(-25, 2)
