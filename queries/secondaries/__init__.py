@@ -1,0 +1,1 @@
+"""Which craters stand closer together than chance: candidates for secondaries."""
