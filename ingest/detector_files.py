@@ -16,7 +16,15 @@ from typing import Any
 from cda_db.errors import ModelError, NotFoundError
 
 SHIPPED = Path(__file__).parent / "weights"
-CARD_KEYS = ("name", "weights_sha256", "threshold", "diameter_factor", "min_box_px", "tile")
+CARD_KEYS = (
+    "name",
+    "architecture",
+    "weights_sha256",
+    "threshold",
+    "diameter_factor",
+    "min_box_px",
+    "tile",
+)
 
 
 @dataclass(frozen=True)
