@@ -163,13 +163,19 @@ def csfd(
 
 def check_craters(diameters_km: ArrayLike, area_km2: float) -> Floats:
     """Diameters as float64 (n,). Raises InputError if one, or the area, is not above 0."""
-    d = np.asarray(diameters_km, dtype=np.float64).ravel()
-    if not np.all(np.isfinite(d) & (d > 0)):
-        raise InputError("A crater's diameter is not above 0.", "Give diameters in km.")
+    d = check_diameters(diameters_km)
     if not (np.isfinite(area_km2) and area_km2 > 0):
         raise InputError(
             f"The area {area_km2} km2 is not above 0.", "Give the counted area in km2."
         )
+    return d
+
+
+def check_diameters(diameters_km: ArrayLike) -> Floats:
+    """Diameters as float64 (n,). Raises InputError if one is not above 0."""
+    d = np.asarray(diameters_km, dtype=np.float64).ravel()
+    if not np.all(np.isfinite(d) & (d > 0)):
+        raise InputError("A crater's diameter is not above 0.", "Give diameters in km.")
     return d
 
 

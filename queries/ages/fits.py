@@ -69,8 +69,9 @@ def differential_fit(
     """Model age from an isochron fitted to the differential distribution.
 
     Each bin with a crater is compared with the production function where a power law would have
-    its mean over that bin. Weights are sqrt(n) / bin width, those that Craterstats 3.6's ages imply; bounds are the error that
-    counting puts on this weighted mean of logarithms, exp(-+ sqrt(sum w^2 / n) / sum w).
+    its mean over that bin. Weights are sqrt(n) / bin width, those that Craterstats 3.6's ages
+    imply; bounds are the error that counting puts on this weighted mean of logarithms,
+    exp(-+ sqrt(sum w^2 / n) / sum w).
 
     Arguments and errors as in ``cumulative_fit``. Craters beyond the range take no part, so no
     correction for resurfacing is needed.

@@ -41,7 +41,8 @@ class ModelAge:
         method: ``poisson``, ``cumulative`` or ``differential``.
         system: the chronology system.
         range_km: diameters [low, high) that were used.
-        area_km2: counted area.
+        area_km2: counted area; where it depends on the diameter, its mean over the production
+            function.
         n: craters inside the range.
         n1_per_km2: N(>=1 km) of the isochron, with 1-sigma bounds.
         age_ga: its age, with the ages of the bounds (not differences).

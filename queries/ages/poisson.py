@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from queries.ages.csfd import check_craters, check_range
+from queries.ages.csfd import check_diameters, check_range
+from queries.ages.exposure import Exposure, expected_craters
 from queries.ages.model_age import Estimate, ModelAge
 from queries.ages.systems import ChronologySystem
 
@@ -27,7 +28,7 @@ CRATERSTATS_GRID_DEX = 0.003
 
 def poisson_age(
     diameters_km: ArrayLike,
-    area_km2: float,
+    area_km2: float | Exposure,
     system: ChronologySystem,
     range_km: tuple[float, float],
     confidence: float = ONE_SIGMA,
@@ -36,7 +37,7 @@ def poisson_age(
 
     Args:
         diameters_km: craters counted on the area, (n,); those outside the range take no part.
-        area_km2: the area.
+        area_km2: the area, or areas by diameter (``exposure``).
         system: production function and chronology.
         range_km: [low, high) in which the count is complete; taken as given, not snapped to bins.
         confidence: probability between the bounds, 1 sigma by default.
@@ -44,10 +45,10 @@ def poisson_age(
     Raises:
         InputError: bad diameters or area, or a range outside the production function's.
     """
-    d = check_craters(diameters_km, area_km2)
+    d = check_diameters(diameters_km)
     low, high = check_range(range_km)
     n = int(np.count_nonzero((d >= low) & (d < high)))
-    expected = area_km2 * float(system.production.between(low, high))  # craters for N1 = 1 km-2
+    expected = expected_craters(area_km2, system.production, (low, high))
     tail = (1 - confidence) / 2
     mu = special.gammaincinv(n + 1, [0.5, tail, 1 - tail])
     n1 = Estimate(*(mu / expected).tolist())
@@ -56,7 +57,7 @@ def poisson_age(
         method="poisson",
         system=system,
         range_km=(low, high),
-        area_km2=float(area_km2),
+        area_km2=expected / float(system.production.between(low, high)),
         n=n,
         n1_per_km2=n1,
         age_ga=n1.age(system.chronology),
