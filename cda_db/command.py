@@ -74,9 +74,9 @@ def _broken(name: str, reason: str) -> click.Command:
 
 
 def _server_errors() -> tuple[type[Exception], ...]:
-    """Errors of a server that went away or stopped a statement; psycopg is loaded only if used."""
-    psycopg = sys.modules.get("psycopg")
-    return (psycopg.OperationalError,) if psycopg else ()
+    """Errors of a server that went away, stopped a statement or denied it to this login."""
+    psycopg = sys.modules.get("psycopg")  # not imported for this: most commands need none
+    return (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege) if psycopg else ()
 
 
 def _version() -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cda_db.output import format_option, show_figures
+from cda_db.output import format_option, show_figures, show_rows
 
 if TYPE_CHECKING:
     from cda_db.settings import Cluster, Target
@@ -149,7 +149,7 @@ def remove(name: str | None, yes: bool) -> None:
     if not yes:
         click.confirm(f"Delete {cluster.data_dir} with every database in it?", abort=True, err=True)
     click.echo(
-        f"Cluster '{cluster.name}' {'deleted' if embedded.remove(cluster) else 'not there'}."
+        f"Cluster '{cluster.name}' {'deleted' if embedded.remove(cluster) else 'was not there'}."
     )
 
 
@@ -195,6 +195,51 @@ def psql(name: str | None, words: tuple[str, ...]) -> None:
     program = find_binaries().program("psql")
     sys.stdout.flush()
     os.execv(program, [program, _target(name).url, *words])
+
+
+@db.command()
+@click.option("--run", "run_name", metavar="NAME", help="One run; all of them unless named.")
+@format_option
+def check(run_name: str | None, output_format: str) -> None:
+    """Audit: orphans, duplicates, rows without verdict. Exit status 4 if there is any.
+
+    \b
+    Example:
+      cda db check --run zunil
+    """
+    from cda_db.check import audit
+    from cda_db.connection import connect
+    from cda_db.runs import all_runs, get_run
+
+    with connect(role="cda_reader") as conn:
+        runs = [get_run(conn, run_name)] if run_name else all_runs(conn)
+        rows = [
+            {"run": run.name, "audit": name, "n": n}
+            for run in runs
+            for name, n in audit(conn, run).items()
+        ]
+    show_rows(rows, output_format)
+    if any(row["n"] for row in rows):
+        sys.exit(4)
+
+
+@db.command()
+@click.option("--run", "run_name", required=True, metavar="NAME", help="The run.")
+@format_option
+def checksum(run_name: str, output_format: str) -> None:
+    """Checksum of detections and verdicts by content: equal for any order, workers, batches.
+
+    \b
+    Example:
+      cda db checksum --run zunil
+    """
+    from cda_db.check import checksum as of_content
+    from cda_db.connection import connect
+    from cda_db.runs import get_run
+
+    with connect(role="cda_reader") as conn:
+        value = of_content(conn, get_run(conn, run_name))
+    show_figures({"run": run_name, "checksum": value}, output_format)
 
 
 def _target(name: str | None) -> Target:

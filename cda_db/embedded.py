@@ -99,7 +99,7 @@ def restart(cluster: Cluster) -> Status:
 def remove(cluster: Cluster) -> bool:
     """Stop the server and delete the cluster with all its data; False where there was none."""
     with _locked(cluster):
-        _stop_process(cluster)
+        _stop_process(cluster, "immediate")  # no checkpoint for what is deleted next
         there = _data_version(cluster) is not None
         # The parent holds data, log and perhaps the socket: all this cluster's own.
         for place in (cluster.data_dir.parent, cluster.socket_dir):
@@ -208,6 +208,7 @@ def _initialise(cluster: Cluster, binaries: Binaries) -> None:
         "--auth-local=trust",
         "--auth-host=reject",
         "--no-instructions",
+        *(["--no-sync"] if cluster.scratch else []),
     )
     with (cluster.data_dir / "postgresql.conf").open("a") as file:
         file.write("\ninclude 'cda.conf'\n")
@@ -241,11 +242,11 @@ def _start_process(cluster: Cluster, binaries: Binaries) -> None:
     )
 
 
-def _stop_process(cluster: Cluster) -> bool:
+def _stop_process(cluster: Cluster, mode: str = "fast") -> bool:
     state = status(cluster)
     if not state.running:
         return False
-    options = ("-D", str(cluster.data_dir), "-m", "fast", "-w", "-t", str(START_SECONDS))
+    options = ("-D", str(cluster.data_dir), "-m", mode, "-w", "-t", str(START_SECONDS))
     done = _pg_ctl(find_binaries(state.version), "stop", *options)
     if done.returncode != 0 and status(cluster).running:
         raise StateError(

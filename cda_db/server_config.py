@@ -23,13 +23,10 @@ def memory_bytes() -> int:
 def configuration(cluster: Cluster, memory: int) -> str:
     """Text of ``cda.conf``, which the cluster's ``postgresql.conf`` includes.
 
-    The cluster ``test`` holds nothing worth keeping: it does not wait for the disk.
-
     Args:
         cluster: whose settings.
         memory: bytes of memory of the machine.
     """
-    scratch = cluster.name == "test"
     values = {
         "cluster_name": cluster.label,
         "listen_addresses": "",
@@ -39,7 +36,7 @@ def configuration(cluster: Cluster, memory: int) -> str:
         "timezone": "UTC",
         "log_timezone": "UTC",
         "log_line_prefix": "%m [%p] %q%u@%d %a ",
-        "shared_buffers": _mb(memory // 8, 16, 256 if scratch else 2048),
+        "shared_buffers": _mb(memory // 8, 16, 256 if cluster.scratch else 2048),
         "effective_cache_size": _mb(memory // 2, 64, 1 << 20),
         "work_mem": "64MB",
         "maintenance_work_mem": _mb(memory // 16, 64, 1024),
@@ -48,9 +45,9 @@ def configuration(cluster: Cluster, memory: int) -> str:
         "random_page_cost": 1.1,
         "jit": "off",
         "max_locks_per_transaction": 256,  # a run has partitions of its own
-        "fsync": "off" if scratch else "on",
-        "full_page_writes": "off" if scratch else "on",
-        "synchronous_commit": "off" if scratch else "on",
+        "fsync": "off" if cluster.scratch else "on",
+        "full_page_writes": "off" if cluster.scratch else "on",
+        "synchronous_commit": "off" if cluster.scratch else "on",
     }
     if _shared_memory_is_small():
         values["dynamic_shared_memory_type"] = "mmap"  # containers give /dev/shm 64 MB
