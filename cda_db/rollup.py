@@ -27,6 +27,14 @@ def roll_up(conn: Connection, run: Run, *, finest: int = FINEST_ORDER) -> int:
     return int(total[0]) if total else 0
 
 
+def is_rolled_up(conn: Connection, run: Run) -> bool:
+    """Whether the roll-up is that of the run's present catalogue."""
+    row = conn.execute(
+        "SELECT rolled_up_at IS NOT NULL FROM cda.catalogue WHERE run_id = %s", [run.run_id]
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def cell_counts(conn: Connection, run: Run, order: int) -> pd.DataFrame:
     """Craters by cell and bin: columns bin, cell (nested, of ``order``), n; no row means none."""
     _check_order(order)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal, get_args
 
 import geopandas as gpd
 import pandas as pd
@@ -19,8 +18,7 @@ from cda_db.errors import InputError
 from cda_db.runs import Run
 from queries.regions import Region
 
-CraterFormat = Literal["gpkg", "parquet", "csv", "json"]
-CRATER_FORMATS: tuple[CraterFormat, ...] = get_args(CraterFormat)
+CRATER_FORMATS = ("gpkg", "parquet", "csv", "json")
 CRATER_COLUMNS = ("crater_id", "lon", "lat", "diameter_m", "score")
 
 
@@ -59,7 +57,7 @@ def crater_frame(craters: pd.DataFrame, body: Body) -> gpd.GeoDataFrame:
 
 
 def write_craters(
-    path: Path, craters: gpd.GeoDataFrame, body: Body, file_format: CraterFormat | None = None
+    path: Path, craters: gpd.GeoDataFrame, body: Body, file_format: str | None = None
 ) -> None:
     """Write craters to a file.
 
@@ -68,7 +66,7 @@ def write_craters(
 
     Args:
         craters: as of ``run_craters``.
-        file_format: by the file's suffix if it is None.
+        file_format: one of ``CRATER_FORMATS``; by the file's suffix if it is None.
 
     Raises:
         InputError: unknown format.

@@ -16,7 +16,7 @@ import rasterio
 from matplotlib.colors import LightSource
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioIOError
 from rasterio.transform import Affine
 
@@ -53,8 +53,8 @@ def scene_picture(scene: Scene, longest_px: int = 1400) -> ScenePicture:
     shape = (max(1, round(scene.height / step)), max(1, round(scene.width / step)))
     try:
         with rasterio.open(scene.path) as file:
-            read = _read_view if scene.view else _read_whole
-            values = read(file, scene, shape)
+            as_is = (scene.view or {}).get("name", "as_is") == "as_is"
+            values = (_read_whole if as_is else _read_view)(file, scene, shape)
     except RasterioIOError as error:
         raise SceneError(f"Scene {scene.name} cannot be read: {error}", "Check it.") from error
     scale = (shape[1] / scene.width, shape[0] / scene.height)
@@ -66,8 +66,30 @@ def scene_picture(scene: Scene, longest_px: int = 1400) -> ScenePicture:
 
 def _read_whole(file: Any, scene: Scene, shape: tuple[int, int]) -> Floats:
     """The file's own pixels, averaged; NaN where there are none."""
-    band = file.read(1, out_shape=shape, masked=True, resampling=Resampling.average)
-    return np.asarray(np.ma.filled(band.astype(np.float64), np.nan))
+    options = (scene.view or {}).get("options", {})
+    rgb = file.count >= 3 and options.get("band") is None
+    bands = [1, 2, 3] if rgb else [options.get("band") or 1]
+    palette = None if rgb else _palette(file, bands[0])
+    method = Resampling.average if palette is None else Resampling.nearest
+    size = (len(bands), *shape)
+    read = file.read(bands, out_shape=size, masked=True, resampling=method)
+    values = np.ma.filled(read.astype(np.float64), np.nan)
+    if options.get("nodata") is not None:
+        values[values == options["nodata"]] = np.nan
+    if palette is not None:
+        known = np.isfinite(values)
+        values = np.where(known, palette[np.where(known, values, 0).astype(int)], np.nan)
+    return np.asarray(values.mean(axis=0))
+
+
+def _palette(file: Any, band: int) -> Floats | None:
+    """Grey of each palette entry, None for a band without one."""
+    if file.colorinterp[band - 1] != ColorInterp.palette:
+        return None
+    grey = np.zeros(2**16)
+    for index, colour in file.colormap(band).items():
+        grey[index] = sum(colour[:3]) / 3
+    return grey
 
 
 def _read_view(file: Any, scene: Scene, shape: tuple[int, int]) -> Floats:

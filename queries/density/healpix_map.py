@@ -33,7 +33,9 @@ _SLACK_DEG = 1e-7
 class CraterSource(Protocol):
     """Where a map's craters and coverage come from: a run of the database, or arrays."""
 
-    body: Body
+    @property
+    def body(self) -> Body:
+        """The body that the craters are on."""
 
     def craters(
         self, box: Box | None, min_diameter_m: float, max_diameter_m: float

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cda_db import catalogue
+from cda_db import catalogue, rollup
 from cda_db.bodies import Body
 from cda_db.connection import Connection
 from cda_db.errors import InputError
 from cda_db.runs import Run
-from queries.density.bins import FIRST_ROOT2_BIN, DiameterBins, root2_bins
+from queries.density.bins import FIRST_ROOT2_BIN, DiameterBins, root2_bin, root2_bins
 from queries.density.healpix_map import Box, DensityMap, density_map
 from queries.regions import Region
 
@@ -47,8 +47,10 @@ class RunSource:
         return catalogue.coverage(self.conn, self.run, root2)
 
     def rollup(self, order: int) -> pd.DataFrame | None:
-        """The run's roll-up at that order."""
-        return catalogue.cell_counts(self.conn, self.run, order)
+        """The run's roll-up at that order, if it is that of the present catalogue."""
+        if order > rollup.FINEST_ORDER or not rollup.is_rolled_up(self.conn, self.run):
+            return None
+        return rollup.cell_counts(self.conn, self.run, order)
 
 
 def density_of_run(
@@ -71,8 +73,11 @@ def catalogue_bins(conn: Connection, run: Run) -> DiameterBins:
     Raises:
         InputError: the catalogue holds no crater in any bin.
     """
-    counts = catalogue.cell_counts(conn, run, 0)
-    found = counts.loc[counts["n"] > 0, "bin"].to_numpy(np.int64)
+    counts = RunSource(conn, run).rollup(0)
+    if counts is None:
+        found = root2_bin(catalogue.craters(conn, run)["diameter_m"].to_numpy(np.float64))
+    else:
+        found = counts["bin"].to_numpy(np.int64)
     found = found[found >= FIRST_ROOT2_BIN]
     if not len(found):
         raise InputError(f"Run {run.name!r} has no craters.", "Name bins with --bins 1,2,4.")
