@@ -117,12 +117,17 @@ class Csfd:
                 ``differential`` dN/dD in km-3, ``incremental`` craters a bin in km-2, or ``r``
                 D^3 dN/dD without a unit.
         """
-        n = self.n(presentation) / self.area_km2
+        return np.asarray(self.n(presentation) * self.values_of_one(presentation))
+
+    def values_of_one(self, presentation: str) -> Floats:
+        """What one crater adds to the value of each bin, in the units of ``values``."""
+        _check_presentation(presentation)
+        one = np.full(len(self.counts), 1 / self.area_km2)
         if presentation == "differential":
-            return np.asarray(n / self.width_km)
+            return np.asarray(one / self.width_km)
         if presentation == "r":
-            return np.asarray(n * self.centre_km**3 / self.width_km)
-        return np.asarray(n)
+            return np.asarray(one * self.centre_km**3 / self.width_km)
+        return one
 
     def positions_km(self, presentation: str) -> Floats:
         """Diameter at which a presentation's values stand."""
