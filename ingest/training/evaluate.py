@@ -78,10 +78,11 @@ def read_labelled(images: Path, labels: Path) -> LabelledSet:
         raise InputError(
             f"No image in {images} has labels in {labels}.", "Names must agree: A.png and A.txt."
         )
-    return LabelledSet(tuple(found), tuple(_picture(item) for item in found))
+    return LabelledSet(tuple(found), tuple(to_picture(item) for item in found))
 
 
-def _picture(item: LabelledImage) -> Picture:
+def to_picture(item: LabelledImage) -> Picture:
+    """Name, size and labels of an image."""
     height, width = item.pixels().shape
     if item.label.suffix == ".txt":
         boxes = read_yolo(item.label, width, height)
