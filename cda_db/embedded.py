@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pwd
 import shutil
 import subprocess
 import time
@@ -24,11 +23,11 @@ import psycopg
 from cda_db.binaries import REMEDY, Binaries, find_binaries
 from cda_db.errors import ServerError, StateError
 from cda_db.server_config import configuration, memory_bytes
+from cda_db.server_files import make_directories, make_private, remove_surroundings, server_user
 from cda_db.server_process import clear_stale_locks, end_orphans, server_pid
 from cda_db.settings import SUPERUSER, Cluster, save_cluster
 
 START_SECONDS = 60
-_SERVER_USER = "postgres"
 _ATTEMPTS = 20
 
 
@@ -75,7 +74,7 @@ def start(cluster: Cluster) -> Status:
     with _locked(cluster):
         if not _answers(cluster):
             binaries = find_binaries(_data_version(cluster))
-            _make_directories(cluster)
+            make_directories(cluster)
             if _data_version(cluster) is None:
                 _initialise(cluster, binaries)
             _write_configuration(cluster)
@@ -101,11 +100,9 @@ def remove(cluster: Cluster) -> bool:
     with _locked(cluster):
         _stop_process(cluster, "immediate")  # no checkpoint for what is deleted next
         there = _data_version(cluster) is not None
-        # The parent holds data, log and perhaps the socket: all this cluster's own.
-        for place in (cluster.data_dir.parent, cluster.socket_dir):
-            if place.is_dir():
-                shutil.rmtree(place)
-        cluster.settings_file.unlink(missing_ok=True)
+        if there:
+            shutil.rmtree(cluster.data_dir)
+        remove_surroundings(cluster)
         return there
 
 
@@ -178,29 +175,16 @@ def _locked(cluster: Cluster) -> Iterator[None]:
         yield
 
 
-def _make_directories(cluster: Cluster) -> None:
-    owner = _server_user()
-    parent = cluster.data_dir.parent
-    parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    for place in (cluster.data_dir, cluster.socket_dir):
-        place.mkdir(mode=0o700, exist_ok=True)
-        if os.geteuid() == 0:
-            os.chown(place, owner.pw_uid, owner.pw_gid)
-        if place.is_symlink() or place.stat().st_uid != owner.pw_uid:
-            raise ServerError(
-                f"{place} belongs to another user.", "Remove it, or set TMPDIR to a place of yours."
-            )
-        place.chmod(0o700)
-    if not cluster.log_file.exists():
-        cluster.log_file.touch(mode=0o600)
-        if os.geteuid() == 0:
-            os.chown(cluster.log_file, owner.pw_uid, owner.pw_gid)
-
-
 def _initialise(cluster: Cluster, binaries: Binaries) -> None:
+    # Made beside its place and moved there whole: an initdb that is killed leaves nothing behind
+    # that looks like a cluster.
+    fresh = cluster.data_dir.with_name("data.new")
+    if fresh.is_dir():
+        shutil.rmtree(fresh)
+    make_private(fresh)
     _run(
         binaries.program("initdb"),
-        f"--pgdata={cluster.data_dir}",
+        f"--pgdata={fresh}",
         f"--username={SUPERUSER}",
         "--encoding=UTF8",
         "--locale=C",
@@ -210,8 +194,9 @@ def _initialise(cluster: Cluster, binaries: Binaries) -> None:
         "--no-instructions",
         *(["--no-sync"] if cluster.scratch else []),
     )
-    with (cluster.data_dir / "postgresql.conf").open("a") as file:
+    with (fresh / "postgresql.conf").open("a") as file:
         file.write("\ninclude 'cda.conf'\n")
+    fresh.rename(cluster.data_dir)
 
 
 def _write_configuration(cluster: Cluster) -> None:
@@ -256,17 +241,6 @@ def _stop_process(cluster: Cluster, mode: str = "fast") -> bool:
     return True
 
 
-def _server_user() -> pwd.struct_passwd:
-    if os.geteuid() != 0:
-        return pwd.getpwuid(os.geteuid())
-    try:
-        return pwd.getpwnam(_SERVER_USER)
-    except KeyError as error:
-        raise ServerError(
-            f"PostgreSQL does not run as root and there is no user {_SERVER_USER}.", REMEDY
-        ) from error
-
-
 def _pg_ctl(binaries: Binaries, *arguments: str) -> subprocess.CompletedProcess[str]:
     return _execute([binaries.program("pg_ctl"), *arguments])
 
@@ -279,7 +253,7 @@ def _run(*command: str) -> None:
 
 def _execute(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run one of PostgreSQL's programs as the user that owns the data, from ``/``."""
-    owner = _server_user()
+    owner = server_user()
     switch = os.geteuid() == 0
     # PG* variables of the caller must not reach a server of ours.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}

@@ -49,6 +49,31 @@ def test_two_processes_start_one_server(cluster: Cluster) -> None:
     assert pids == {f"{server_pid(cluster)}\n"}
 
 
+def test_an_interrupted_initdb_is_begun_again(tmp_path: Path) -> None:
+    made = find_cluster("test", tmp_path)
+    half = made.data_dir.with_name("data.new")
+    half.mkdir(parents=True)
+    (half / "PG_VERSION").write_text("15\n")
+    try:
+        assert not embedded.status(made).initialised
+        assert embedded.start(made).running
+        assert not half.exists()
+    finally:
+        embedded.remove(made)
+
+
+def test_a_strict_umask_does_not_lock_the_server_out(tmp_path: Path) -> None:
+    made = find_cluster("test", tmp_path)
+    command = [sys.executable, "-c", START.replace('"own"', '"test"'), str(tmp_path)]
+    try:
+        subprocess.run(command, check=True, stdout=subprocess.PIPE, umask=0o077)
+        assert embedded.status(made).running
+    finally:
+        embedded.remove(made)
+    assert not made.data_dir.parent.exists()
+    assert not made.socket_dir.exists()
+
+
 def test_is_safe_and_listens_to_no_network(cluster: Cluster) -> None:
     embedded.start(cluster)
     assert _ask(cluster, "SHOW data_checksums") == "on"
