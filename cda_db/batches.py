@@ -23,7 +23,7 @@ from cda_db.connection import Connection
 from cda_db.errors import LeaseLostError, NotFoundError
 from cda_db.scenes import Scene, scene_from_json
 
-LEASE_S = 300.0
+LEASE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,6 @@ def claim_batch(
     run_name: str,
     *,
     threads: int,
-    precision: str,
     lease_s: float = LEASE_S,
     batch_id: int | None = None,
 ) -> Batch | None:
@@ -90,8 +89,8 @@ def claim_batch(
     """
     try:
         row = conn.execute(
-            "SELECT cda.claim_batch(%s, %s, %s, %s, %s, %s, %s, make_interval(secs => %s), %s)",
-            [run_name, socket.gethostname(), os.getpid(), job_id(), threads, precision,
+            "SELECT cda.claim_batch(%s, %s, %s, %s, %s, %s, make_interval(secs => %s), %s)",
+            [run_name, socket.gethostname(), os.getpid(), job_id(), threads,
              __version__, lease_s, batch_id],
         ).fetchone()  # fmt: skip
     except psycopg.errors.NoDataFound as error:
@@ -128,6 +127,13 @@ def finish_batch(
                 "Another worker took it over; its results count.",
             )
     return int(row[0])
+
+
+def open_batches(conn: Connection, run_name: str) -> int:
+    """How many batches of a run are open or claimed: 0 when there is nothing left to wait for."""
+    row = conn.execute("SELECT cda.open_batches(%s)", [run_name]).fetchone()
+    conn.commit()
+    return int(row[0]) if row else 0
 
 
 def fail_batch(conn: Connection, batch: Batch, error: str) -> None:

@@ -47,6 +47,7 @@ class RunConfig:
         edge_margin_px: a box this near to an inner tile edge is cut.
         nms_iou: box IoU of the detector's own suppression inside one tile.
         precision: arithmetic of the detector, ``f32`` or ``bf16``.
+        detector_batch: tiles of one forward pass: float sums may depend on it.
     """
 
     tile_px: int
@@ -56,6 +57,7 @@ class RunConfig:
     edge_margin_px: float = 2.0
     nms_iou: float = 0.5
     precision: str = "f32"
+    detector_batch: int = 4
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, in a fixed order."""
@@ -127,6 +129,12 @@ def get_run(conn: Connection, name: str) -> Run:
         )
     run_id, run_name, body, model_id, iou_threshold, config = row
     return Run(run_id, run_name, get_body(body), model_id, iou_threshold, config)
+
+
+def all_runs(conn: Connection) -> list[Run]:
+    """Every run, newest first."""
+    rows = conn.execute("SELECT name FROM cda.run ORDER BY run_id DESC").fetchall()
+    return [get_run(conn, row[0]) for row in rows]
 
 
 def add_scenes(conn: Connection, run: Run, scene_ids: Iterable[int]) -> int:

@@ -147,6 +147,12 @@ def get_scene(conn: Connection, key: int | str) -> tuple[int, Scene]:
     return int(row["scene_id"]), Scene(**values)
 
 
+def scene_ids(conn: Connection, body: str) -> list[int]:
+    """Ids of every scene of a body, in the order of their names."""
+    rows = conn.execute("SELECT scene_id FROM cda.scene WHERE body = %s ORDER BY name", [body])
+    return [row[0] for row in rows]
+
+
 def scene_from_json(data: dict[str, Any]) -> Scene:
     """The scene of ``cda.scene_json``: all that a worker needs, without outline and coverage."""
     values = {name: data[name] for name in (*_PLAIN_FIELDS, *_JSON_FIELDS)}

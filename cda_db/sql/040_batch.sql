@@ -14,7 +14,7 @@ COMMENT ON FUNCTION cda.scene_json(int) IS
 'A scene as JSON, without its outline. Example: SELECT cda.scene_json(1) ->> ''path''';
 
 CREATE OR REPLACE FUNCTION cda.claim_batch(
-    run_name text, host text, pid int, job_id text, threads int, "precision" text,
+    run_name text, host text, pid int, job_id text, threads int,
     code_version text, lease interval, only_batch bigint DEFAULT NULL, max_attempts int DEFAULT 5
 ) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = cda, public, pg_temp AS $$
@@ -45,7 +45,7 @@ BEGIN
     WHERE batch_id = b.batch_id RETURNING * INTO b;
     INSERT INTO cda.attempt (batch_id, attempt, host, pid, job_id, threads, "precision", code_version)
     VALUES (b.batch_id, b.attempt, claim_batch.host, claim_batch.pid, claim_batch.job_id,
-            claim_batch.threads, claim_batch."precision", claim_batch.code_version);
+            claim_batch.threads, r.config ->> 'precision', claim_batch.code_version);
     RETURN to_jsonb(b) || jsonb_build_object(
         'scene', cda.scene_json(b.scene_id),
         'run', to_jsonb(r) - 'config_sha256',
@@ -54,10 +54,10 @@ BEGIN
         'model', (SELECT jsonb_build_object('name', m.name, 'sha256', encode(m.sha256, 'hex'))
                   FROM cda.model m WHERE m.model_id = r.model_id));
 END $$;
-COMMENT ON FUNCTION cda.claim_batch(text, text, int, text, int, text, text, interval, bigint, int) IS
+COMMENT ON FUNCTION cda.claim_batch(text, text, int, text, int, text, interval, bigint, int) IS
 'Claim the next open batch of a run (or the expired claim of a lost worker): all that a worker needs
 as JSON, or NULL when nothing is open. Commit at once.
-Example: SELECT cda.claim_batch(''demo'', ''node1'', 42, NULL, 1, ''f32'', ''0.1'', ''5 min'')';
+Example: SELECT cda.claim_batch(''demo'', ''node1'', 42, NULL, 1, ''0.1'', ''5 min'')';
 
 CREATE OR REPLACE FUNCTION cda.renew_batch(batch_id bigint, attempt int, lease interval)
 RETURNS boolean
@@ -95,6 +95,16 @@ END;
 COMMENT ON FUNCTION cda.fail_batch(bigint, int, text) IS
 'Give a batch up with the reason; false when another worker holds it now.
 Example: SELECT cda.fail_batch(17, 1, ''file is gone'')';
+
+CREATE OR REPLACE FUNCTION cda.open_batches(run_name text) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = cda, public, pg_temp
+BEGIN ATOMIC
+    SELECT count(*) FROM cda.batch b JOIN cda.run r USING (run_id)
+    WHERE r.name = run_name AND b.state IN ('open', 'claimed');
+END;
+COMMENT ON FUNCTION cda.open_batches(text) IS
+'How many batches of a run are not finished: a worker waits while others may be lost.
+Example: SELECT cda.open_batches(''demo'')';
 
 CREATE OR REPLACE FUNCTION cda.take_staging_slot() RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = cda, public, pg_temp AS $$

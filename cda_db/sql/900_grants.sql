@@ -16,7 +16,8 @@ FROM cda_reader;
 -- ingest: claim, renew, fail, finish, and COPY into staging; nothing else
 REVOKE ALL ON ALL TABLES IN SCHEMA cda FROM cda_ingest;
 GRANT EXECUTE ON FUNCTION
-    cda.claim_batch, cda.renew_batch, cda.fail_batch, cda.take_staging_slot, cda.finish_batch
+    cda.claim_batch, cda.renew_batch, cda.fail_batch, cda.take_staging_slot, cda.finish_batch,
+    cda.open_batches
 TO cda_ingest;
 DO $$
 BEGIN
