@@ -83,12 +83,6 @@ class DensityMap:
         """Density, lower and upper bound in craters a km2, (b, m); NaN where nothing is imaged."""
         return density_interval(self.used, self.area_km2, self.confidence)
 
-    def total(self) -> tuple[Floats, Floats, Floats]:
-        """Density, lower and upper bound of each bin over all cells, craters a km2, (b,)."""
-        imaged = self.area_km2 > 0
-        used = np.where(imaged, self.used, 0).sum(axis=1)
-        return density_interval(used, self.area_km2.sum(axis=1), self.confidence)
-
     def centres(self) -> tuple[Floats, Floats]:
         """Longitude in [-180, 180) and latitude of the cells' centres, degrees (m,)."""
         return moc.cell_centres(self.cell, self.order)

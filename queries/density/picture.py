@@ -42,7 +42,7 @@ class Scale:
 def draw_density(
     density: DensityMap,
     grid: Grid,
-    bin_index: int,
+    bins: Sequence[int],
     *,
     title: str = "",
     features: Sequence[Feature] = (),
@@ -50,17 +50,18 @@ def draw_density(
     """The density of one bin as a map.
 
     Args:
-        bin_index: place in ``density.bins``.
+        bins: the place of the one bin in ``density.bins``.
         title: e.g. the run's name; the bin and the body are added.
         features: named on the map.
 
     Raises:
         InputError: nothing is imaged in that bin.
     """
-    values = density.interval()[0][bin_index]
-    scale = _density_scale(values, density.bins.names[bin_index])
+    (place,) = bins
+    values = density.interval()[0][place]
+    scale = _density_scale(values, density.bins.names[place])
     image = _image(density, grid, values * scale.factor)
-    sizes = f"{density.bins.names[bin_index]}"
+    sizes = f"{density.bins.names[place]}"
     axes = _map_axes(grid, _heading(title, density, f"craters of {sizes}"))
     colours = colormaps[_COLOURS].with_extremes(bad=UNIMAGED, under=_EMPTY)
     _draw_image(axes, grid, image, scale, colours)
@@ -71,7 +72,7 @@ def draw_density(
 def draw_ratio(
     density: DensityMap,
     grid: Grid,
-    bins: tuple[int, int],
+    bins: Sequence[int],
     *,
     title: str = "",
     features: Sequence[Feature] = (),
@@ -81,14 +82,13 @@ def draw_ratio(
     Args:
         bins: places of the small and the large bin in ``density.bins``.
     """
-    ratio, _, _ = ratio_map(density, *bins)
+    small, large = bins
+    ratio, _, _ = ratio_map(density, small, large)
     names = density.bins.names
     scale = _ratio_scale(ratio)
     # imshow would call infinity missing: put it just above the scale instead.
     shown = np.where(np.isinf(ratio), 2 * (scale.norm.vmax or 1.0), ratio)
-    axes = _map_axes(
-        grid, _heading(title, density, f"density {names[bins[0]]} over {names[bins[1]]}")
-    )
+    axes = _map_axes(grid, _heading(title, density, f"density {names[small]} over {names[large]}"))
     colours = colormaps["cividis"].with_extremes(bad=UNIMAGED, under=_EMPTY, over=_UNBOUNDED)
     image = _image(density, grid, shown)
     _draw_image(axes, grid, image, scale, colours)
@@ -104,7 +104,7 @@ def draw_ratio(
 def draw_composite(
     density: DensityMap,
     grid: Grid,
-    bins: tuple[int, int, int],
+    bins: Sequence[int],
     *,
     title: str = "",
     features: Sequence[Feature] = (),

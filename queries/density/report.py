@@ -1,9 +1,9 @@
-"""From a request to a map and its files: what ``cda query density`` and the demo call."""
+"""From a request to a map, its figures and its files: what ``cda query density`` calls."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,27 @@ from cda_db.connection import Connection
 from cda_db.errors import InputError
 from cda_db.runs import Run
 from queries.density.bins import DiameterBins
-from queries.density.cells import cells_frame, write_cells
+from queries.density.cells import cells_frame, column_name, write_cells
+from queries.density.completeness import SizeCurve, calibrated_bins, corrected_layers
 from queries.density.healpix_map import DensityMap
+from queries.density.layers import Layer, density_layers
 from queries.density.of_run import density_of_run
 from queries.density.picture import draw_composite, draw_density, draw_ratio, write_png
 from queries.density.raster import default_pixel_km, grid_for, map_bounds, write_raster
+from queries.density.reshape import as_one_cell, on_cells, with_bins
 from queries.density.smoothing import smooth
 from queries.region_files import Feature
 from queries.regions import Region
+
+_SUFFIXES = (".tif", ".gpkg", ".parquet", ".png")
+
+
+@dataclass(frozen=True)
+class Correction:
+    """The detector's curve by size, and the ground size (m) of the pixel that it counts in."""
+
+    curve: SizeCurve
+    metres_a_pixel: float
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,8 @@ class MapRequest:
 
     Attributes:
         bins, order, region, confidence: as of ``density_map``.
-        smooth_km: radius of ``smooth``; None: cells stand alone.
+        smooth_km: radius of ``smooth`` for files and pictures; None: cells stand alone.
+        correction: adds recall, precision and corrected densities as layers.
         frame, pixel_km: of rasters and pictures; None takes a third of a cell.
         picture: density (one bin), ratio (two), composite (three).
         picture_bins: places of these in ``bins``; None chooses the fullest, or evenly.
@@ -41,6 +55,7 @@ class MapRequest:
     region: Region | None = None
     confidence: float = 0.95
     smooth_km: float | None = None
+    correction: Correction | None = None
     frame: str = "equirectangular"
     pixel_km: float | None = None
     picture: str = "density"
@@ -48,61 +63,63 @@ class MapRequest:
     features: Sequence[Feature] = ()
 
 
-def make_map(conn: Connection, run: Run, request: MapRequest) -> DensityMap:
-    """The map of single cells of a run (smoothing is for its pictures and files)."""
-    return density_of_run(
-        conn, run, request.bins, request.order, request.region, request.confidence
-    )
+@dataclass(frozen=True)
+class MadeMap:
+    """A map of single cells, and the same counted in calibrated diameters where asked for."""
+
+    density: DensityMap
+    calibrated: DensityMap | None = None
 
 
-def density_rows(density: DensityMap) -> list[dict[str, Any]]:
+def make_map(conn: Connection, run: Run, request: MapRequest) -> MadeMap:
+    """Count a run as the request says."""
+    rest = (request.order, request.region, request.confidence)
+    plain = density_of_run(conn, run, request.bins, *rest)
+    if request.correction is None:
+        return MadeMap(plain)
+    curve, scale = request.correction.curve, request.correction.metres_a_pixel
+    moved = density_of_run(conn, run, calibrated_bins(request.bins, curve, scale), *rest)
+    return MadeMap(plain, on_cells(moved, plain.cell))
+
+
+def density_rows(made: MadeMap, request: MapRequest) -> list[dict[str, Any]]:
     """One row a bin over all cells, JSON-ready.
 
     ``n`` is the catalogue's count; ``left_out`` of it are not in the density, because only part
-    of a wide bin's sizes was imaged there; density is None where no ground was imaged for the
-    whole bin.
+    of a wide bin's sizes was imaged there; a density is None where no ground was imaged for the
+    whole bin. With a correction: recall, precision and corrected densities too.
     """
-    value, lower, upper = density.total()
-    rows = []
-    for i, name in enumerate(density.bins.names):
-        known = bool(np.isfinite(value[i]))
-        rows.append(
-            {
-                "bin": name,
-                "diameter_min_km": float(density.bins.low_km[i]),
-                "diameter_max_km": float(density.bins.high_km[i]),
-                "n": int(density.count[i].sum()),
-                "left_out": int(density.left_out[i].sum()),
-                "area_km2": float(density.area_km2[i].sum()),
-                "density_per_km2": float(value[i]) if known else None,
-                "lower_per_km2": float(lower[i]) if known else None,
-                "upper_per_km2": float(upper[i]) if known else None,
-            }
-        )
-    return rows
-
-
-def imaged_bins(density: DensityMap) -> DensityMap:
-    """The map without the bins for which no ground was imaged."""
-    keep = np.flatnonzero((density.area_km2 > 0).any(axis=1))
-    if not len(keep):
-        raise InputError(
-            "No ground is imaged for the whole of any of the bins.",
-            "The run's size windows do not hold them: choose other bins.",
-        )
-    bins = density.bins
-    kept = DiameterBins(bins.low_km[keep], bins.high_km[keep], bins.root2[keep], bins.aligned[keep])
-    return replace(
-        density,
-        bins=kept,
-        count=density.count[keep],
-        left_out=density.left_out[keep],
-        area_km2=density.area_km2[keep],
+    density, whole = made.density, as_one_cell(made.density)
+    columns = {
+        "n": density.count.sum(axis=1).tolist(),
+        "left_out": density.left_out.sum(axis=1).tolist(),
+        "area_km2": whole.area_km2[:, 0].tolist(),
+    }
+    layers = [layer for layer in density_layers(whole) if layer.unit == "km-2"]
+    if made.calibrated is not None:
+        layers += _corrected(as_one_cell(made.calibrated), request)
+    for layer in layers:
+        values = layer.values[:, 0]
+        columns[column_name(layer)] = [float(v) if np.isfinite(v) else None for v in values]
+    heads = zip(
+        density.bins.names, density.bins.low_km.tolist(), density.bins.high_km.tolist(), strict=True
     )
+    return [
+        {"bin": name, "diameter_min_km": low, "diameter_max_km": high}
+        | {column: values[i] for column, values in columns.items()}
+        for i, (name, low, high) in enumerate(heads)
+    ]
+
+
+def _corrected(calibrated: DensityMap, request: MapRequest) -> list[Layer]:
+    correction = request.correction
+    if correction is None:
+        return []
+    return corrected_layers(calibrated, request.bins, correction.curve, correction.metres_a_pixel)
 
 
 def write_outputs(
-    density: DensityMap, request: MapRequest, paths: Sequence[Path], title: str = ""
+    made: MadeMap, request: MapRequest, paths: Sequence[Path], title: str = ""
 ) -> None:
     """Write a map to files, each in the format of its suffix.
 
@@ -112,65 +129,74 @@ def write_outputs(
         InputError: a suffix is none of .tif, .gpkg, .parquet, .png; or nothing is imaged.
     """
     for path in paths:
-        if path.suffix not in {".tif", ".gpkg", ".parquet", ".png"}:
+        if path.suffix not in _SUFFIXES:
             raise InputError(
-                f"A density map cannot be written as {path.name}.",
-                "Use .tif, .gpkg, .parquet or .png.",
+                f"A density map cannot be written as {path.name}.", f"Use {', '.join(_SUFFIXES)}."
             )
     if not paths:
         return
-    shown = imaged_bins(density)
-    if request.smooth_km is not None:
-        shown = smooth(shown, request.smooth_km)
+    keep = _imaged_bins(made.density)
+    shown, layers = _shown(made, request, keep)
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix in {".gpkg", ".parquet"}:
-            write_cells(path, cells_frame(shown, region=request.region))
+            write_cells(path, cells_frame(shown, layers, request.region))
+            continue
+        bounds = map_bounds(shown) if request.region is None else request.region.bounds
+        pixel = request.pixel_km or default_pixel_km(shown)
+        grid = grid_for(shown.body, request.frame, pixel, bounds)
+        if path.suffix == ".tif":
+            write_raster(path, shown, grid, layers, {"run": title})
         else:
-            _write_map(path, shown, density, request, title)
+            bins = _picture_bins(shown, request, keep)
+            draw = {"density": draw_density, "ratio": draw_ratio, "composite": draw_composite}
+            figure = draw[request.picture](
+                shown, grid, bins, title=title, features=request.features
+            )
+            write_png(path, figure)
 
 
-def _write_map(
-    path: Path, shown: DensityMap, full: DensityMap, request: MapRequest, title: str
-) -> None:
-    bounds = map_bounds(shown) if request.region is None else request.region.bounds
-    pixel = request.pixel_km or default_pixel_km(shown)
-    grid = grid_for(shown.body, request.frame, pixel, bounds)
-    if path.suffix == ".tif":
-        write_raster(path, shown, grid, tags={"run": title})
-        return
-    wanted = {"density": 1, "ratio": 2, "composite": 3}[request.picture]
-    bins = _picture_bins(shown, full, request, wanted)
-    more: dict[str, Any] = {"title": title, "features": request.features}
-    if request.picture == "density":
-        figure = draw_density(shown, grid, bins[0], **more)
-    elif request.picture == "ratio":
-        figure = draw_ratio(shown, grid, (bins[0], bins[1]), **more)
-    else:
-        figure = draw_composite(shown, grid, (bins[0], bins[1], bins[2]), **more)
-    write_png(path, figure)
+def _imaged_bins(density: DensityMap) -> list[int]:
+    """Places of the bins for which any ground was imaged."""
+    keep = np.flatnonzero((density.area_km2 > 0).any(axis=1)).tolist()
+    if not keep:
+        raise InputError(
+            "No ground is imaged for the whole of any of the bins.",
+            "The run's size windows do not hold them: choose other bins.",
+        )
+    return [int(i) for i in keep]
 
 
-def _picture_bins(
-    shown: DensityMap, full: DensityMap, request: MapRequest, wanted: int
-) -> list[int]:
+def _shown(made: MadeMap, request: MapRequest, keep: list[int]) -> tuple[DensityMap, list[Layer]]:
+    """The map as it is written: imaged bins, smoothed; and its layers."""
+    places = np.array(keep, dtype=np.int64)
+
+    def finish(density: DensityMap) -> DensityMap:
+        return density if request.smooth_km is None else smooth(density, request.smooth_km)
+
+    shown = finish(with_bins(made.density, places))
+    layers = density_layers(shown)
+    if made.calibrated is not None:
+        for layer in _corrected(finish(made.calibrated), request):
+            layers.append(Layer(layer.name, layer.unit, layer.meaning, layer.values[places]))
+    return shown, layers
+
+
+def _picture_bins(shown: DensityMap, request: MapRequest, keep: list[int]) -> tuple[int, ...]:
     """Places in ``shown`` of the bins to draw."""
+    wanted = {"density": 1, "ratio": 2, "composite": 3}[request.picture]
     if request.picture_bins is None:
-        if wanted > len(shown.bins):
+        if wanted > len(keep):
             raise InputError(
-                f"A {request.picture} needs {wanted} imaged bins, there are {len(shown.bins)}.",
+                f"A {request.picture} needs {wanted} imaged bins, there are {len(keep)}.",
                 "Name more bins with --bins.",
             )
         if wanted == 1:
-            return [int(np.argmax(shown.used.sum(axis=1)))]
-        return [int(i) for i in np.linspace(0, len(shown.bins) - 1, wanted).round()]
-    places = []
-    for i in request.picture_bins:
-        low = full.bins.low_km[i] if 0 <= i < len(full.bins) else np.nan
-        at = np.flatnonzero(shown.bins.low_km == low)
-        if not len(at):
-            raise InputError(f"Bin {i} is not in the map or not imaged.", "Count from 0.")
-        places.append(int(at[0]))
-    if len(places) != wanted:
+            return (int(np.argmax(shown.used.sum(axis=1))),)
+        return tuple(int(i) for i in np.linspace(0, len(keep) - 1, wanted).round())
+    if len(request.picture_bins) != wanted:
         raise InputError(f"A {request.picture} shows {wanted} bins.", f"Name {wanted} bins.")
-    return places
+    for i in request.picture_bins:
+        if i not in keep:
+            raise InputError(f"Bin {i} is not in the map or not imaged.", "Count from 0.")
+    return tuple(keep.index(i) for i in request.picture_bins)
