@@ -1,0 +1,71 @@
+"""Model folders: what is refused, and that the shipped one is whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cda_db.errors import ModelError, NotFoundError
+from ingest.detector_files import SHIPPED, default_model_name, find_model, shipped_models
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(SHIPPED / default_model_name(), tmp_path / "mine"))
+
+
+def test_every_shipped_model_is_whole_and_small() -> None:
+    for name in shipped_models():
+        model = find_model(name)
+        assert model.name == name
+        assert model.card["weights_sha256"] == model.sha256.hex()
+        for path in model.xml.parent.iterdir():
+            assert path.stat().st_size < 8e6
+
+
+def test_shipped_files_name_no_place_of_the_machine_they_were_made_on() -> None:
+    for path in SHIPPED.glob("*/*"):
+        content = path.read_bytes()
+        for place in (b"/home/", b"/work/", b"/root/", b"/tmp/", b"/Users/"):
+            assert place not in content, path
+
+
+def test_a_model_is_found_by_its_folder(copy: Path) -> None:
+    assert find_model(copy).sha256 == find_model(default_model_name()).sha256
+
+
+def test_one_changed_byte_is_refused(copy: Path) -> None:
+    content = bytearray((copy / "model.bin").read_bytes())
+    content[1000] ^= 1
+    (copy / "model.bin").write_bytes(content)
+    with pytest.raises(ModelError, match="not those of its card"):
+        find_model(copy)
+
+
+def test_missing_parts_are_named(copy: Path) -> None:
+    (copy / "model.bin").unlink()
+    with pytest.raises(ModelError, match=r"model\.bin"):
+        find_model(copy)
+
+
+def test_a_card_without_calibration_is_refused(copy: Path) -> None:
+    card = json.loads((copy / "card.json").read_text())
+    del card["diameter_factor"]
+    (copy / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ModelError, match="diameter_factor"):
+        find_model(copy)
+
+
+def test_a_card_that_is_no_json_is_refused(copy: Path) -> None:
+    (copy / "card.json").write_text("{")
+    with pytest.raises(ModelError, match="not JSON"):
+        find_model(copy)
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(NotFoundError) as caught:
+        find_model("no-such-model")
+    assert default_model_name() in caught.value.remedy
