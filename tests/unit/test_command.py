@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -41,12 +41,11 @@ COMMANDS = dict(_commands(command.cda, ("cda",)))
 
 
 def test_help_takes_less_than_half_a_second() -> None:
-    times = []
-    for _ in range(5):
-        begin = time.perf_counter()
-        subprocess.run([PROGRAM, "--help"], check=True, capture_output=True)
-        times.append(time.perf_counter() - begin)
-    assert min(times) < 0.5
+    """In the processor's time, which other work on the machine does not stretch."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([PROGRAM, "--help"], check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 0.5
 
 
 def test_groups_load_without_anything_heavy() -> None:
