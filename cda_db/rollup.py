@@ -21,7 +21,7 @@ def roll_up(conn: Connection, run: Run, *, finest: int = FINEST_ORDER) -> int:
     ).fetchone()
     if fresh and fresh[0]:
         return int(fresh[1])
-    conn.execute("SELECT cda.roll_up_areas(%s, %s)", [run.run_id, finest])
+    conn.execute("SELECT cda.roll_up_ground(%s)", [run.run_id])
     total = conn.execute("SELECT cda.roll_up_counts(%s, %s)", [run.run_id, finest]).fetchone()
     conn.commit()
     return int(total[0]) if total else 0
@@ -51,11 +51,14 @@ def imaged_areas(conn: Connection, run: Run, order: int) -> pd.DataFrame:
     """Imaged area by cell and bin: columns bin, cell, area_km2; no row means not imaged."""
     _check_order(order)
     cell_km2 = run.body.area_km2 / (12 * 4**order)
+    # fractions once a layer, then the bins that share it
     found = frame(
         conn,
-        "SELECT l.bin, a.cell, a.fraction FROM cda.imaged_layer l JOIN cda.imaged_area a"
-        " USING (run_id, layer) WHERE l.run_id = %s AND a.cell_order = %s ORDER BY l.bin, a.cell",
-        [run.run_id, order],
+        "WITH layers AS MATERIALIZED (SELECT g.layer, c.cell, c.fraction FROM cda.imaged_ground g,"
+        " LATERAL cda.cell_fractions(g.ranges, g.cell_order, %s) AS c WHERE g.run_id = %s)"
+        " SELECT l.bin, cell, fraction FROM cda.imaged_layer l JOIN layers USING (layer)"
+        " WHERE l.run_id = %s ORDER BY l.bin, cell",
+        [order, run.run_id, run.run_id],
     )
     found = found.astype({"bin": "int64", "cell": "int64", "fraction": float})
     found["area_km2"] = found.pop("fraction") * cell_km2

@@ -389,17 +389,15 @@ imaged_layer = Table(
     comment="Which imaged area belongs to a diameter bin",
 )
 
-imaged_area = Table(
-    "imaged_area",
+imaged_ground = Table(
+    "imaged_ground",
     metadata,
     _col("run_id", Integer, "the run", ForeignKey("cda.run.run_id", ondelete="CASCADE")),
-    _col("cell_order", SmallInteger, "HEALPix order"),
     _col("layer", SmallInteger, "see imaged_layer"),
-    _col("cell", Integer, "nested HEALPix cell"),
-    _col("fraction", REAL, "imaged part of the cell, 0-1, overlaps counted once"),
-    PrimaryKeyConstraint("run_id", "cell_order", "layer", "cell"),
-    CheckConstraint("fraction > 0 AND fraction <= 1.000001", name="fraction"),
-    comment="Roll-up: imaged part of a cell, by layer; no row: not imaged",
+    _col("cell_order", SmallInteger, "HEALPix order of ranges"),
+    _col("ranges", INT8MULTIRANGE, "imaged nested HEALPix cells, overlaps counted once"),
+    PrimaryKeyConstraint("run_id", "layer"),
+    comment="Roll-up: the ground that a diameter bin could be seen on, by layer",
 )
 
 sql_file = Table(

@@ -58,8 +58,8 @@ COMMENT ON FUNCTION cda.imaged_ranges(int, int, int) IS
 'Imaged ground for a root-2 bin of a run, as nested HEALPix cells of an order at least as fine as
 its scenes'' own; overlaps count once. Example: SELECT cda.imaged_ranges(7, 0, 14)';
 
--- Every change of the set of usable scenes with diameter starts a new layer of imaged area.
-CREATE OR REPLACE FUNCTION cda.roll_up_areas(run_id int, finest int) RETURNS int
+-- Every change of the set of usable scenes with diameter starts a new layer of imaged ground.
+CREATE OR REPLACE FUNCTION cda.roll_up_ground(run_id int) RETURNS int
 LANGUAGE plpgsql AS $$
 DECLARE
     k int;
@@ -67,12 +67,11 @@ DECLARE
     scenes int[];
     last_scenes int[] := '{}';
     fine int;
-    ranges int8multirange;
 BEGIN
-    DELETE FROM cda.imaged_layer l WHERE l.run_id = roll_up_areas.run_id;
-    DELETE FROM cda.imaged_area a WHERE a.run_id = roll_up_areas.run_id;
-    SELECT greatest(finest, max(s.coverage_order)) INTO fine
-    FROM cda.run_scene rs JOIN cda.scene s USING (scene_id) WHERE rs.run_id = roll_up_areas.run_id;
+    DELETE FROM cda.imaged_layer l WHERE l.run_id = roll_up_ground.run_id;
+    DELETE FROM cda.imaged_ground g WHERE g.run_id = roll_up_ground.run_id;
+    SELECT coalesce(max(s.coverage_order), 0) INTO fine
+    FROM cda.run_scene rs JOIN cda.scene s USING (scene_id) WHERE rs.run_id = roll_up_ground.run_id;
     FOR k IN -24..40 LOOP
         SELECT array_agg(w.scene_id ORDER BY w.scene_id) INTO scenes
         FROM cda.scene_windows(run_id) w
@@ -81,25 +80,31 @@ BEGIN
         CONTINUE WHEN scenes IS NULL;
         IF scenes <> last_scenes THEN
             layers := layers + 1;
-            ranges := cda.imaged_ranges(run_id, k, fine);
-            INSERT INTO cda.imaged_area (run_id, cell_order, layer, cell, fraction)
-            SELECT roll_up_areas.run_id, finest, layers, cell,
-                   sum(least(upper(x), (cell + 1) << shift) - greatest(lower(x), cell << shift))
-                   / (1::bigint << shift)::float8
-            FROM unnest(ranges) AS x, (SELECT 2 * (fine - finest) AS shift) AS s,
-                 LATERAL generate_series(lower(x) >> shift, (upper(x) - 1) >> shift) AS cell
-            GROUP BY cell, shift;
+            INSERT INTO cda.imaged_ground (run_id, layer, cell_order, ranges)
+            VALUES (roll_up_ground.run_id, layers, fine, cda.imaged_ranges(run_id, k, fine));
             last_scenes := scenes;
         END IF;
-        INSERT INTO cda.imaged_layer VALUES (roll_up_areas.run_id, k, layers);
-    END LOOP;
-    FOR k IN REVERSE finest - 1..0 LOOP
-        INSERT INTO cda.imaged_area (run_id, cell_order, layer, cell, fraction)
-        SELECT a.run_id, k, layer, cell >> 2, sum(fraction) / 4 FROM cda.imaged_area a
-        WHERE a.run_id = roll_up_areas.run_id AND cell_order = k + 1 GROUP BY 1, 3, 4;
+        INSERT INTO cda.imaged_layer VALUES (roll_up_ground.run_id, k, layers);
     END LOOP;
     RETURN layers;
 END $$;
-COMMENT ON FUNCTION cda.roll_up_areas(int, int) IS
-'Make the imaged fraction of every HEALPix cell, by diameter, from order finest down to 0; returns
-the number of layers. Example: SELECT cda.roll_up_areas(7, 9)';
+COMMENT ON FUNCTION cda.roll_up_ground(int) IS
+'Make the imaged ground of a run by diameter bin; returns the number of distinct layers.
+Example: SELECT cda.roll_up_ground(7)';
+
+CREATE OR REPLACE FUNCTION cda.cell_fractions(
+    ranges int8multirange, from_order int, cell_order int
+) RETURNS TABLE (cell bigint, fraction float8)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    WITH shift AS (SELECT 2 * greatest(from_order - cell_order, 0) AS bits)
+    SELECT c, sum(least(upper(x), (c + 1) << bits) - greatest(lower(x), c << bits))
+              / (1::bigint << bits)::float8
+    FROM shift,
+         LATERAL cda.at_order(ranges, from_order, greatest(from_order, cell_order)) AS x,
+         LATERAL generate_series(lower(x) >> bits, (upper(x) - 1) >> bits) AS c
+    GROUP BY c, bits;
+END;
+COMMENT ON FUNCTION cda.cell_fractions(int8multirange, int, int) IS
+'Imaged part (0-1) of every HEALPix cell of an order that the ranges touch.
+Example: SELECT * FROM cda.cell_fractions(''{[0,2)}'', 4, 3) -- cell 0: 0.5';

@@ -801,28 +801,27 @@ def upgrade() -> None:
         comment="Roll-up: craters a cell and root-2 diameter bin, at several orders",
     )
     op.create_table(
-        "imaged_area",
+        "imaged_ground",
         sa.Column("run_id", sa.Integer(), nullable=False, comment="the run"),
-        sa.Column("cell_order", sa.SmallInteger(), nullable=False, comment="HEALPix order"),
         sa.Column("layer", sa.SmallInteger(), nullable=False, comment="see imaged_layer"),
-        sa.Column("cell", sa.Integer(), nullable=False, comment="nested HEALPix cell"),
         sa.Column(
-            "fraction",
-            sa.REAL(),
-            nullable=False,
-            comment="imaged part of the cell, 0-1, overlaps counted once",
+            "cell_order", sa.SmallInteger(), nullable=False, comment="HEALPix order of ranges"
         ),
-        sa.CheckConstraint(
-            "fraction > 0 AND fraction <= 1.000001", name=op.f("imaged_area_fraction_check")
+        sa.Column(
+            "ranges",
+            postgresql.INT8MULTIRANGE(),
+            nullable=False,
+            comment="imaged nested HEALPix cells, overlaps counted once",
         ),
         sa.ForeignKeyConstraint(
-            ["run_id"], ["cda.run.run_id"], name=op.f("imaged_area_run_id_fkey"), ondelete="CASCADE"
+            ["run_id"],
+            ["cda.run.run_id"],
+            name=op.f("imaged_ground_run_id_fkey"),
+            ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint(
-            "run_id", "cell_order", "layer", "cell", name=op.f("imaged_area_pkey")
-        ),
+        sa.PrimaryKeyConstraint("run_id", "layer", name=op.f("imaged_ground_pkey")),
         schema="cda",
-        comment="Roll-up: imaged part of a cell, by layer; no row: not imaged",
+        comment="Roll-up: the ground that a diameter bin could be seen on, by layer",
     )
     op.create_table(
         "imaged_layer",
@@ -1211,7 +1210,7 @@ def downgrade() -> None:
     op.drop_table("rest_pair", schema="cda")
     op.drop_table("redecide", schema="cda")
     op.drop_table("imaged_layer", schema="cda")
-    op.drop_table("imaged_area", schema="cda")
+    op.drop_table("imaged_ground", schema="cda")
     op.drop_table("crater_count", schema="cda")
     op.drop_table("catalogue", schema="cda")
     op.drop_table("scene", schema="cda")

@@ -1,0 +1,1 @@
+"""The demo, and the cluster workflow: the same commands in a row."""
