@@ -31,9 +31,12 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def last_digit(printed: str) -> float:
-    """Half a unit of the last of the three digits that Craterstats prints, zeros dropped or not."""
+    """Half a unit of the last of the three digits that Craterstats prints, zeros dropped or not.
+
+    And 1 % of it, for the interpolation between its grid's points.
+    """
     value = float(printed)
-    return 0.501 * 10 ** (math.floor(math.log10(abs(value))) - 2)
+    return 0.505 * 10 ** (math.floor(math.log10(abs(value))) - 2)
 
 
 def range_of(row: dict[str, str]) -> tuple[float, float]:
