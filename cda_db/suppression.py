@@ -209,6 +209,7 @@ def _decide(conn: Connection, run: Run, zone: Zone = WHOLE_SPHERE) -> int:
 def _update(conn: Connection, run: Run) -> Summary:
     """Decide again what changed, in one transaction with one snapshot."""
     clock = _Clock()
+    conn.rollback()  # the level of isolation is set before a transaction's first query
     conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     fresh = [
         row[0]
