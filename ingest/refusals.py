@@ -48,9 +48,8 @@ def check_path(path: str, allow_indirect: bool) -> Path:
             f"{path} is not a local file.",
             "Fetch it first, or say --allow-indirect if its content never changes.",
         )
-    file = Path(path).expanduser()
     try:
-        file = file.resolve(strict=True)
+        file = Path(os.path.realpath(Path(path).expanduser(), strict=True))
         size = file.stat().st_size
     except OSError as error:
         raise SceneError(

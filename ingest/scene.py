@@ -92,7 +92,13 @@ def _describe(
     record: dict[str, Any],
 ) -> tuple[Scene, ...]:
     seen = [
-        SeenPixels(source, frame, view.grid, as_is=view.as_is, smooth=shading is not None)
+        SeenPixels(
+            source,
+            frame,
+            view.grid,
+            as_is=view.as_is,
+            smooth_px=shading.smooth_px if shading is not None else None,
+        )
         for view in views
     ]
     orders = [coverage.coverage_order(view.grid) for view in views]
@@ -254,7 +260,7 @@ def open_seen(scene: Scene) -> Iterator[SeenPixels]:
             frame,
             scene_grid(scene),
             as_is=view.get("name", "as_is") == "as_is",
-            smooth=scene.shading is not None,
+            smooth_px=scene.shading["smooth_px"] if scene.shading is not None else None,
         )
 
 

@@ -3,8 +3,9 @@
 A scene that is its file's own grid is averaged by whole blocks (exact area means). Everything
 else (views, up-sampling, levels that are no integer) goes through one resampler: each wanted
 pixel's centre is carried to the file's pixel grid, the file is averaged down to about the wanted
-scale there, and sampled bilinearly (elevations that are up-sampled: by cubic splines, whose
-slopes have no facets). Both honour nodata, and columns wrap where the file spans 360 degrees.
+scale there, and sampled bilinearly (elevations that are up-sampled: smoothed by ``smooth_px``
+and sampled by cubic splines, whose slopes have no facets). Both honour nodata, and columns wrap
+where the file spans 360 degrees.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class SeenPixels:
         frame: its CRS, normalised.
         grid: the scene's grid as seen, at level 1.
         as_is: the grid is the file's own.
-        smooth: up-sample by cubic splines (elevations).
+        smooth_px: None for bilinear up-sampling; for elevations the width (sigma, file pixels
+            of equal ground length) by which they are smoothed before cubic up-sampling.
     """
 
     def __init__(
@@ -41,10 +43,10 @@ class SeenPixels:
         grid: SceneGrid,
         *,
         as_is: bool,
-        smooth: bool = False,
+        smooth_px: float | None = None,
     ) -> None:
         self.source, self.frame, self.grid = source, frame, grid
-        self.as_is, self.smooth = as_is, smooth
+        self.as_is, self.smooth_px = as_is, smooth_px
         period = frame.period
         source.enable_wrap(period)
         self._inverse = ~source.dataset.transform
@@ -109,7 +111,8 @@ class SeenPixels:
         if not known.any():
             return np.zeros(col.shape, np.float32), known
         col = self._unwrap(col, known)
-        kx, ky = _decimation(col), _decimation(row)
+        step_x, step_y = _file_steps(col), _file_steps(row)
+        kx, ky = max(1, int(step_x + 1e-6)), max(1, int(step_y + 1e-6))
         left, right = np.nanmin(col), np.nanmax(col)
         top, bottom = np.nanmin(row), np.nanmax(row)
         if right < -_MARGIN or bottom < -_MARGIN or top > self.source.height + _MARGIN:
@@ -121,8 +124,11 @@ class SeenPixels:
         rows = int((bottom - row0) / ky) + _MARGIN + 1
         values, valid = self.source.mean(col0, row0, columns, rows, kx, ky)
         where = np.stack([(row - row0) / ky - 0.5, (col - col0) / kx - 0.5])
-        smooth = self.smooth and kx == 1 and ky == 1
-        sampled, ok = _interpolate(values, valid, np.where(known, where, -9.0), smooth)
+        finest = min(step_x, step_y)
+        sigma = None
+        if self.smooth_px is not None and finest < 1:  # as wide on the ground in x as in y
+            sigma = (self.smooth_px * step_y / finest / ky, self.smooth_px * step_x / finest / kx)
+        sampled, ok = _interpolate(values, valid, np.where(known, where, -9.0), sigma)
         in_rows = (row >= 0) & (row <= self.source.height)
         in_columns = (col >= 0) & (col <= self.source.width)
         return sampled, ok & known & in_rows & (in_columns | (self.source.wrap_columns is not None))
@@ -150,23 +156,24 @@ class SeenPixels:
         return np.asarray(col - around * np.round((col - middle) / around))
 
 
-def _decimation(coordinate: Floats) -> int:
-    """File pixels for one wanted pixel along one file axis, rounded down, at least 1."""
+def _file_steps(coordinate: Floats) -> float:
+    """File pixels for one wanted pixel along one file axis (median over a block)."""
     steps = [
         np.abs(np.diff(coordinate, axis=axis)) for axis in (0, 1) if coordinate.shape[axis] > 1
     ]
     medians = [np.nanmedian(step) if np.isfinite(step).any() else 1.0 for step in steps]
-    return max(1, int(np.hypot.reduce([0.0, *medians]) + 1e-6))
+    return max(float(np.hypot.reduce([0.0, *medians])), 1e-6)
 
 
 def _interpolate(
-    values: Values, valid: Mask, where: NDArray[np.float64], smooth: bool
+    values: Values, valid: Mask, where: NDArray[np.float64], sigma: tuple[float, float] | None
 ) -> tuple[Values, Mask]:
     """Sample at (row, col) indices; invalid neighbours have no weight."""
     weight = ndimage.map_coordinates(valid.astype(np.float32), where, order=1, cval=0.0)
-    if smooth and valid.any():
+    if sigma is not None and valid.any():
         filled = values if valid.all() else _fill_nearest(values, valid)
-        sampled = ndimage.map_coordinates(filled, where, order=3, mode="nearest")
+        smooth = ndimage.gaussian_filter(filled, sigma, mode="nearest")
+        sampled = ndimage.map_coordinates(smooth, where, order=3, mode="nearest")
     else:
         total = ndimage.map_coordinates(values * valid, where, order=1, cval=0.0)
         sampled = np.asarray(total / np.maximum(weight, 1e-6), dtype=np.float32)

@@ -29,11 +29,14 @@ class Shading:
         azimuth_deg: where the light comes from, clockwise from the top of the picture.
         altitude_deg: height of the light above the horizon.
         z_unit_m: metres of one unit of the model.
+        smooth_px: sigma, in the file's pixels, of the smoothing before up-sampling: elevation
+            models are noisy from pixel to pixel, and slopes show it.
     """
 
     azimuth_deg: float = 270.0
     altitude_deg: float = 30.0
     z_unit_m: float = 1.0
+    smooth_px: float = 0.6
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values for the scene's record."""

@@ -3,10 +3,11 @@
 A detector needs round craters. ``stretch`` is the long over the short axis that the map gives to
 a small circle. A map whose stretch stays under ``STRETCH_LIMIT`` is taken as it is. Otherwise:
 
-* a raster around the whole sphere is seen as a band between +-``BAND_LAT_DEG``, that goes on
-  past +-180 degrees by ``WRAP_DEG``, and two polar stereographic caps down to ``CAP_LAT_DEG``;
-  band and caps, and the band's two ends, overlap by 15 degrees, so that a crater up to that size
-  is whole in one of them;
+* a raster around the whole sphere is seen as a Mercator band between +-``BAND_LAT_DEG``, that
+  goes on past +-180 degrees by ``WRAP_DEG``, and two polar stereographic caps down to
+  ``CAP_LAT_DEG``; band and caps, and the band's two ends, overlap by 15 degrees, so that a crater
+  up to that size is whole in one of them. (An equirectangular band stretches craters 2.4 times
+  at its edges; on the shaded Moon it finds 0.25 instead of 0.28 of those of 30-60 km.)
 * a regional one on an ellipsoid whose map is conformal is seen on the like map of the sphere;
   any other as polar stereographic where it reaches past 60 degrees, and else as equirectangular
   with its latitude of true scale in its middle, or as Mercator (whose stretch is 1 everywhere)
@@ -78,8 +79,9 @@ def choose_views(source: RasterSource, frame: SourceFrame) -> tuple[View, ...]:
     """The views in which a file's craters are round, by the rules above."""
     source.enable_wrap(frame.period)
     lon, lat = _sample_lonlat(source, frame)
-    pixel_deg = _ground_pixel(source, frame) / (np.radians(1.0) * frame.body.radius_m)
-    check_latitudes(float(np.min(lat)), float(np.max(lat)), 2.5 * pixel_deg, source.path)
+    low, high = float(np.min(lat)), float(np.max(lat))
+    slack = 2.5 * (high - low) / min(source.width, source.height)  # a pixel or two
+    check_latitudes(low, high, slack if slack < 5.0 else 0.0, source.path)
     around = source.wrap_columns is not None
     native = native_grid(source, frame)
     if around and np.max(np.abs(lat)) > CAP_LAT_DEG:
@@ -158,7 +160,7 @@ def _global_views(source: RasterSource, frame: SourceFrame, lat: Floats) -> tupl
     south, north = float(lat.min()), float(lat.max())
     caps = [("north_cap", 1.0, "top", north), ("south_cap", -1.0, "bottom", -south)]
     caps = [cap for cap in caps if cap[3] > CAP_LAT_DEG]
-    band = SphereProjection("equirectangular", radius)
+    band = SphereProjection("mercator", radius)
     bounds = (-180 - WRAP_DEG, max(south, -BAND_LAT_DEG), 180 + WRAP_DEG, min(north, BAND_LAT_DEG))
     cut = ("left", "right", *(side for _, _, side, reach in caps if reach > BAND_LAT_DEG))
     views = [View("band", _box(band, bounds, pixel), cut)]
