@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from cda_db.errors import ModelError
 from ingest.detector_files import ModelFiles, find_model, weights_sha256
 from ingest.training.dataset import DataRequest, split_folders
 from ingest.training.evaluate import LabelledSet, curve, read_labelled, search, to_picture
@@ -26,7 +27,7 @@ from ingest.training.scan import Scan
 from ingest.training.train import Recipe, environment
 
 MIN_BOX_PX = 6.0
-_FIT_SCORE, _FIT_MIN_PX = 0.25, 12.0
+_FIT_SCORE, _FIT_MIN_PX, _FIT_PAIRS = 0.25, 12.0, 30
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,11 @@ def fit_diameters(
         hits = np.flatnonzero(one.right)
         ratios.append(sizes(one.picture.boxes)[one.partner[hits]] / sizes(one.found)[hits])
     ratio = np.concatenate(ratios)
+    if len(ratio) < _FIT_PAIRS:
+        raise ModelError(
+            f"Only {len(ratio)} craters of {order.rims.labels} were found: too few to calibrate.",
+            "Train longer, or give --rims with more craters of 12 px and more.",
+        )
     factor = float(np.median(ratio))
     spread = float(np.median(np.abs(ratio - factor)))
     return round(factor, 4), {
