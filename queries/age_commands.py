@@ -197,16 +197,16 @@ def counts(run_name: str, span: str, out: Path, region: RegionChoice) -> None:
     Example:
       cda query counts --run mars --circle 166.19,7.7,20 --range 0.1,0.5 --out zunil.scc
     """
-    from cda_db.connection import connect
     from cda_db.errors import InputError
     from cda_db.runs import get_run
     from queries.ages.counts_io import write_diam, write_scc
     from queries.ages.of_run import run_counts
+    from queries.session import reading
 
     writer = {".diam": write_diam, ".scc": write_scc}.get(out.suffix.lower())
     if writer is None:
         raise InputError(f"{out.name} is no .diam or .scc file.", "Name one of these two.")
-    with connect() as conn:
+    with reading() as conn:
         run = get_run(conn, run_name)
         found = run_counts(conn, run, _pair(span), region.of(run.body)).as_counts()
     writer(out, found)

@@ -168,10 +168,10 @@ def open_source(
             )
         yield FileSource(read_counts(counts_file), counts_file.stem)
         return
-    from cda_db.connection import connect
     from cda_db.runs import get_run
+    from queries.session import reading
 
-    with connect() as conn:
+    with reading() as conn:
         run = get_run(conn, run_name or "")
         chosen = region.of(run.body)
         place = "all imaged ground" if chosen is None else chosen.name
