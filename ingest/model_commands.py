@@ -246,6 +246,55 @@ def evaluate(
 
 
 @model.command()
+@click.option("--found", required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--listed", required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--body", required=True, help="Whose craters: mars, moon, ...")
+@click.option("--min-km", type=float, required=True, help="Smallest diameter judged.")
+@click.option("--max-km", type=float, required=True, help="Largest diameter judged.")
+@click.option("--max-latitude", default=90.0, show_default=True, help="Degrees from the equator.")
+@click.option("--iou", default=0.3, show_default=True, help="Least IoU of matching circles.")
+@click.option("--complete", is_flag=True, help="The list is complete: what it lacks is false.")
+@format_option
+def compare(
+    found: Path,
+    listed: Path,
+    body: str,
+    min_km: float,
+    max_km: float,
+    max_latitude: float,
+    iou: float,
+    complete: bool,
+    output_format: str,
+) -> None:
+    """Hold one CSV catalogue against another on the sphere: recall, precision, diameters.
+
+    Columns: lon_deg or lon_east_deg, lat_deg, diameter_m or diameter_km.
+
+    \b
+    Example:
+      cda model compare --found craters.csv --listed head.csv --body moon \\
+        --min-km 60 --max-km 500 --max-latitude 60 --complete
+    """
+    from cda_db.bodies import get_body
+    from ingest.training.catalogues import Window, read_catalogue
+    from ingest.training.catalogues import compare as run
+
+    report = run(
+        read_catalogue(found),
+        read_catalogue(listed),
+        get_body(body),
+        Window(min_km, max_km, max_latitude, iou),
+        complete=complete,
+    )
+    if output_format == "json":
+        show_figures(report, output_format)
+        return
+    show_figures({key: value for key, value in report.items() if not key.startswith("by_")})
+    show_rows(report["by_size"])
+    show_rows(report["by_latitude"])
+
+
+@model.command()
 @click.argument("name", required=False)
 @click.option(
     "--to", "kinds", multiple=True, type=click.Choice(["openvino", "onnx"]), default=["openvino"]
