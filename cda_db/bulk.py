@@ -18,9 +18,15 @@ _WIRE = {"i2": ">i2", "i4": ">i4", "i8": ">i8", "f4": ">f4", "f8": ">f8", "b1": 
 
 
 def _wire_dtype(columns: Mapping[str, NDArray[np.generic]]) -> np.dtype[np.void]:
+    shapes = {values.shape for values in columns.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 1:
+        # NumPy would cut or repeat the odd one without a word
+        raise ValueError(f"COPY takes 1-D columns of one length, not of shapes {sorted(shapes)}")
     fields: list[tuple[str, str]] = [("n_fields", ">i2")]
     for name, values in columns.items():
         code = values.dtype.str[1:]
+        if code not in _WIRE:
+            raise ValueError(f"COPY has no wire type for column {name} of {values.dtype}")
         fields += [(f"{name} length", ">i4"), (name, _WIRE[code])]
     return np.dtype(fields)
 
@@ -35,9 +41,12 @@ def copy_arrays(conn: Connection, table: str, columns: Mapping[str, NDArray[np.g
 
     Returns:
         The number of rows.
+
+    Raises:
+        ValueError: no columns, unequal lengths, or another type; nothing is sent.
     """
-    n_rows = len(next(iter(columns.values())))
     dtype = _wire_dtype(columns)
+    n_rows = len(next(iter(columns.values())))
     with conn.cursor() as cursor:
         names = ", ".join(columns)
         with cursor.copy(f"COPY cda.{table} ({names}) FROM STDIN (FORMAT BINARY)") as copy:

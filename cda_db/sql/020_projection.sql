@@ -6,15 +6,15 @@ CREATE OR REPLACE FUNCTION cda.map_lat(
     projection text, x float8, y float8, lat_ts float8, radius float8
 ) RETURNS float8
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN greatest(-90, least(90, CASE projection
-    WHEN 'equirectangular' THEN degrees(y / radius)
-    WHEN 'lonlat' THEN y
-    WHEN 'sinusoidal' THEN degrees(y / radius)
+RETURN CASE projection
+    WHEN 'equirectangular' THEN greatest(-90, least(90, degrees(y / radius)))
+    WHEN 'lonlat' THEN greatest(-90, least(90, y))
+    WHEN 'sinusoidal' THEN greatest(-90, least(90, degrees(y / radius)))
     WHEN 'mercator' THEN degrees(2 * atan(exp(y / (radius * cosd(lat_ts))))) - 90
     WHEN 'polar_stereographic' THEN
         sign(lat_ts) * (90 - 2 * degrees(atan(sqrt(x * x + y * y)
                                               / (radius * (1 + sind(abs(lat_ts)))))))
-END));
+END;  -- no latitude for a projection that is none of these (least and greatest ignore nulls)
 COMMENT ON FUNCTION cda.map_lat(text, float8, float8, float8, float8) IS
 'Latitude (degrees) of a point of the map plane (metres; degrees for lonlat) of a sphere.
 Example: SELECT cda.map_lat(''equirectangular'', 0, 592747.0, 0, 3396190) -- 10.0';
