@@ -27,8 +27,13 @@ lint: setup ## Style, formatting and types.
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 
-bench: setup ## Every benchmark; a table each.
-	@.venv/bin/python -m benchmarks
+# Those that compare with torch say in their own words how they are run.
+bench: setup ## Every benchmark that needs no torch; a table each.
+	@for file in $$(grep -l __main__ benchmarks/*.py | xargs grep -L venv-train); do \
+	  name=benchmarks.$$(basename "$$file" .py); \
+	  echo "== $$name" >&2; \
+	  .venv/bin/python -m "$$name"; \
+	done
 
 lock: ## Resolve the newest versions into both lock files.
 	@workflow/lock.sh
