@@ -188,6 +188,58 @@ def _tell_epoch(epoch: int, epochs: int, loss: float) -> None:
 
 
 @model.command()
+@click.option("--run", "run_name", required=True, help="Run whose scenes are cut into tiles.")
+@click.option(
+    "--craters",
+    type=click.Path(exists=True, path_type=Path),
+    default=None,
+    help="CSV of verified craters; the run's own catalogue otherwise.",
+)
+@click.option("--level", default=1.0, show_default=True, help="Down-sampling factor of the tiles.")
+@click.option("--tile", default=416, show_default=True, help="Pixels of a tile's side.")
+@click.option("--holdout", default=0.1, show_default=True, help="Share of ground for validation.")
+@click.option("--block", default=2.0, show_default=True, help="Blocks of ground drawn, degrees.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="New folder.")
+@format_option
+def dataset(
+    run_name: str,
+    craters: Path | None,
+    level: float,
+    tile: int,
+    holdout: float,
+    block: float,
+    seed: int,
+    out: Path,
+    output_format: str,
+) -> None:
+    """Make a training set from a run's scenes and craters, split by ground distance.
+
+    \b
+    Example:
+      cda model dataset --run zunil --craters verified.csv --out my_tiles
+      cda model train --data my_tiles ...
+    """
+    from cda_db import catalogue
+    from cda_db.connection import connect
+    from cda_db.runs import get_run
+    from cda_db.scenes import get_scene
+    from ingest.training.catalogues import read_catalogue
+    from ingest.training.scene_tiles import TileSet, make_tiles
+
+    with connect(role="cda_reader") as conn:
+        run = get_run(conn, run_name)
+        ids = catalogue.scenes(conn, run)["scene_id"].tolist()
+        scenes = [get_scene(conn, int(key))[1] for key in ids]
+        if craters is None:
+            rows = catalogue.craters(conn, run)[["lon", "lat", "diameter_m"]].to_numpy(float)
+        else:
+            rows = read_catalogue(craters)
+    how = TileSet(level, tile, holdout=holdout, block_deg=block, seed=seed)
+    show_figures(make_tiles(scenes, rows, out, how), output_format)
+
+
+@model.command()
 @click.option("--images", required=True, type=_folder)
 @click.option(
     "--labels", required=True, type=_folder, help="YOLO .txt or .csv of corners, by image name."
