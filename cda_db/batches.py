@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cda_db import __version__
 from cda_db.bulk import copy_arrays
 from cda_db.connection import Connection
-from cda_db.errors import LeaseLostError, NotFoundError
+from cda_db.errors import InputError, LeaseLostError, NotFoundError
 from cda_db.scenes import Scene, scene_from_json
 
 LEASE_S = 60.0
@@ -112,20 +112,27 @@ def finish_batch(
 
     Raises:
         LeaseLostError: another worker holds the batch now; nothing was stored.
+        InputError: the database refuses the boxes: they cannot be this batch's, or are too many.
     """
-    with conn.transaction():
-        slot = conn.execute("SELECT cda.take_staging_slot()").fetchone()
-        assert slot is not None  # a function without FROM gives one row
-        copy_arrays(conn, slot[0], vars(boxes))
-        row = conn.execute(
-            "SELECT cda.finish_batch(%s, %s, %s, %s, %s, %s)",
-            [batch.batch_id, batch.attempt, slot[0], n_tiles, n_empty, n_outside],
-        ).fetchone()
-        if row is None or row[0] is None:
-            raise LeaseLostError(
-                f"Batch {batch.batch_id} is no longer at attempt {batch.attempt}.",
-                "Another worker took it over; its results count.",
-            )
+    try:
+        with conn.transaction():
+            slot = conn.execute("SELECT cda.take_staging_slot()").fetchone()
+            assert slot is not None  # a function without FROM gives one row
+            copy_arrays(conn, slot[0], vars(boxes))
+            row = conn.execute(
+                "SELECT cda.finish_batch(%s, %s, %s, %s, %s, %s)",
+                [batch.batch_id, batch.attempt, slot[0], n_tiles, n_empty, n_outside],
+            ).fetchone()
+            if row is None or row[0] is None:
+                raise LeaseLostError(
+                    f"Batch {batch.batch_id} is no longer at attempt {batch.attempt}.",
+                    "Another worker took it over; its results count.",
+                )
+    except (psycopg.errors.CheckViolation, psycopg.errors.ProgramLimitExceeded) as error:
+        raise InputError(
+            f"The database refuses the result: {error.diag.message_primary}.",
+            error.diag.message_hint or "",
+        ) from error
     return int(row[0])
 
 
@@ -189,7 +196,9 @@ class LeaseKeeper:
                 continue  # the next round asks a server that may be back
 
     def _renew(self) -> bool:
-        with psycopg.connect(self._url, autocommit=True) as conn:
+        # a server that cannot be reached must not hold the thread longer than the lease
+        wait = max(1, int(self._lease_s / 3))
+        with psycopg.connect(self._url, autocommit=True, connect_timeout=wait) as conn:
             row = conn.execute(
                 "SELECT cda.renew_batch(%s, %s, make_interval(secs => %s))",
                 [self._batch.batch_id, self._batch.attempt, self._lease_s],

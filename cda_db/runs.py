@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,10 +88,12 @@ def create_run(conn: Connection, name: str, body: Body, model_id: int, config: R
     """Make a run and the partitions of its rows; scenes come with ``add_scenes``.
 
     Raises:
-        InputError: a run of that name exists, or the configuration is empty.
+        InputError: a run of that name exists, the configuration is empty, or a level's factor is
+            no binary fraction.
     """
     if not config.levels:
         raise InputError(f"Run {name!r} has no level.", "Give at least one, as in --levels 1,8.")
+    _refuse_inexact(config.levels)
     row = conn.execute(
         "INSERT INTO cda.run (name, body, model_id, tile_px, edge_margin_px, score_threshold,"
         " iou_threshold, config, config_sha256, code_version)"
@@ -111,6 +114,17 @@ def create_run(conn: Connection, name: str, body: Body, model_id: int, config: R
         )
     conn.execute("SELECT cda.create_partitions(%s)", [row[0]])
     return get_run(conn, name)
+
+
+def _refuse_inexact(levels: Iterable[Level]) -> None:
+    # Factors are stored as float4, and the database counts tiles by them as the worker does.
+    for level in levels:
+        if struct.unpack("f", struct.pack("f", level.factor))[0] != level.factor:
+            raise InputError(
+                f"Level {level.factor:g} is no binary fraction: tiles could not be counted alike"
+                " everywhere.",
+                "Use a multiple of 1/1024, as 0.25, 1, 1.5 or 32.",
+            )
 
 
 def get_run(conn: Connection, name: str) -> Run:
@@ -137,8 +151,13 @@ def all_runs(conn: Connection) -> list[Run]:
     return [get_run(conn, row[0]) for row in rows]
 
 
-def add_scenes(conn: Connection, run: Run, scene_ids: Iterable[int]) -> int:
+def add_scenes(
+    conn: Connection, run: Run, scene_ids: Iterable[int], tiles_per_batch: int = TILES_PER_BATCH
+) -> int:
     """Add scenes and their batches to a run; scenes that it has stay as they are.
+
+    Args:
+        tiles_per_batch: about how many tiles are claimed, committed and repeated as one.
 
     Returns:
         How many batches were made.
@@ -162,11 +181,13 @@ def add_scenes(conn: Connection, run: Run, scene_ids: Iterable[int]) -> int:
         " ON CONFLICT DO NOTHING",
         [run.run_id, ids],
     )
-    return len(_make_batches(conn, run, ids))
+    return len(_make_batches(conn, run, ids, tiles_per_batch))
 
 
-def _make_batches(conn: Connection, run: Run, scene_ids: Sequence[int]) -> list[int]:
-    """Slice every level of new scenes into batches of about TILES_PER_BATCH tiles."""
+def _make_batches(
+    conn: Connection, run: Run, scene_ids: Sequence[int], tiles_per_batch: int
+) -> list[int]:
+    """Slice every level of new scenes into batches of about that many tiles."""
     rows = conn.execute(
         """
         WITH grid AS (
@@ -189,7 +210,7 @@ def _make_batches(conn: Connection, run: Run, scene_ids: Sequence[int]) -> list[
         ORDER BY scene_id, factor, first
         RETURNING batch_id
         """,
-        {"run": run.run_id, "scenes": list(scene_ids), "tiles": TILES_PER_BATCH},
+        {"run": run.run_id, "scenes": list(scene_ids), "tiles": tiles_per_batch},
     ).fetchall()
     return [row[0] for row in rows]
 

@@ -99,7 +99,7 @@ CREATE OR REPLACE FUNCTION cda.refuse_change() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'cda.% is immutable: model and configuration of a run never change',
-        tg_table_name USING hint = 'Create another run with the new configuration.';
+        tg_table_name USING hint = 'Create another run with the new model or configuration.';
 END $$;
 COMMENT ON FUNCTION cda.refuse_change() IS
 'Trigger: refuses every UPDATE of the table. Example: UPDATE cda.run SET tile_px = 640 -- error';
@@ -108,6 +108,24 @@ CREATE OR REPLACE TRIGGER run_immutable BEFORE UPDATE ON cda.run
 FOR EACH STATEMENT EXECUTE FUNCTION cda.refuse_change();
 CREATE OR REPLACE TRIGGER run_level_immutable BEFORE UPDATE ON cda.run_level
 FOR EACH STATEMENT EXECUTE FUNCTION cda.refuse_change();
+CREATE OR REPLACE TRIGGER model_immutable BEFORE UPDATE ON cda.model
+FOR EACH STATEMENT EXECUTE FUNCTION cda.refuse_change();
+
+CREATE OR REPLACE FUNCTION cda.refuse_level() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM cda.run_scene s WHERE s.run_id = new.run_id) THEN
+        RAISE EXCEPTION 'run % has scenes already: its levels never change', new.run_id
+            USING hint = 'Create another run with the new levels.';
+    END IF;
+    RETURN new;
+END $$;
+COMMENT ON FUNCTION cda.refuse_level() IS
+'Trigger: refuses a new level of a run that has scenes.
+Example: INSERT INTO cda.run_level VALUES (7, 2, 96, 6, 92) -- error';
+
+CREATE OR REPLACE TRIGGER run_level_complete BEFORE INSERT ON cda.run_level
+FOR EACH ROW EXECUTE FUNCTION cda.refuse_level();
 
 CREATE OR REPLACE FUNCTION cda.level_size(size_px int, factor real) RETURNS int
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE

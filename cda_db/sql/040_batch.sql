@@ -21,6 +21,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = cda, public, pg_temp AS $$
 DECLARE
     r cda.run;
     b cda.batch;
+    lost int;
 BEGIN
     SELECT * INTO r FROM cda.run WHERE name = run_name;
     IF NOT FOUND THEN
@@ -35,10 +36,12 @@ BEGIN
         IF NOT FOUND THEN
             RETURN NULL;
         END IF;
-        EXIT WHEN b.attempt < max_attempts;
         -- a batch that killed this many workers would kill the next: it waits for a person
+        SELECT count(*) INTO lost FROM cda.attempt t
+        WHERE t.batch_id = b.batch_id AND t.outcome IS NULL;
+        EXIT WHEN lost < max_attempts;
         UPDATE cda.batch SET state = 'failed', lease_until = NULL,
-            error = format('%s workers were lost on it', b.attempt) WHERE batch_id = b.batch_id;
+            error = format('%s workers were lost on it', lost) WHERE batch_id = b.batch_id;
     END LOOP;
     UPDATE cda.batch SET state = 'claimed', attempt = b.attempt + 1, error = NULL,
         lease_until = clock_timestamp() + lease
@@ -109,17 +112,20 @@ Example: SELECT cda.open_batches(''demo'')';
 CREATE OR REPLACE FUNCTION cda.take_staging_slot() RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = cda, public, pg_temp AS $$
 DECLARE
-    first int := floor(random() * 16);
-    slot int;
+    slot int := floor(random() * 16);
+    got boolean;
 BEGIN
-    FOR i IN 0..15 LOOP
-        slot := (first + i) % 16;
-        IF pg_try_advisory_xact_lock(hashtext('cda.staging'), slot) THEN
-            RETURN 'staging_' || lpad(slot::text, 2, '0');
-        END IF;
+    FOR i IN 1..16 LOOP
+        slot := (slot + 1) % 16;
+        got := pg_try_advisory_xact_lock(hashtext('cda.staging'), slot);
+        EXIT WHEN got;
     END LOOP;
-    PERFORM pg_advisory_xact_lock(hashtext('cda.staging'), first);
-    RETURN 'staging_' || lpad(first::text, 2, '0');
+    IF NOT got THEN
+        PERFORM pg_advisory_xact_lock(hashtext('cda.staging'), slot);
+    END IF;
+    -- rows that somebody committed here without finishing a batch are nobody's
+    EXECUTE format('DELETE FROM cda.staging_%s', lpad(slot::text, 2, '0'));
+    RETURN 'staging_' || lpad(slot::text, 2, '0');
 END $$;
 COMMENT ON FUNCTION cda.take_staging_slot() IS
 'Name of a staging table that is this transaction''s alone until it ends: COPY into it, then call
@@ -169,6 +175,10 @@ BEGIN
         west = NULL, east = NULL, south = NULL, north = NULL, max_diameter_m = NULL,
         finished_at = NULL
     WHERE batch.batch_id = repeat_batch.batch_id;
+    -- workers lost before do not count against the batch any more
+    UPDATE cda.attempt t SET ended_at = clock_timestamp(), outcome = 'failed',
+        error = 'lost, or still at work when the batch was repeated'
+    WHERE t.batch_id = repeat_batch.batch_id AND t.outcome IS NULL;
     RETURN n;
 END $$;
 COMMENT ON FUNCTION cda.repeat_batch(bigint) IS
