@@ -62,6 +62,12 @@ plot_option = click.option(
 @binning_option
 @click.option("--resurfacing", is_flag=True, help="Correct a cumulative fit for older craters.")
 @click.option("--snap", is_flag=True, help="Widen the ranges to bin edges, as Craterstats does.")
+@click.option(
+    "--buffered",
+    is_flag=True,
+    help="Count all craters that touch the line or area of --region (with --run).",
+)
+@click.option("--reach", default=0.5, show_default=True, help="Diameters: 0.5 where rims touch.")
 @click.option("--epochs", "epochs_key", help="Name the epoch: mars-michael-2013, ...")
 @click.option("--equilibrium", "equilibrium_key", help="In the plot: trask, hartmann-1984.")
 @click.option("--isochrons", default="", metavar="GA,GA,...", help="In the plot, thin and grey.")
@@ -78,6 +84,8 @@ def age(
     binning: str,
     resurfacing: bool,
     snap: bool,
+    buffered: bool,
+    reach: float,
     epochs_key: str | None,
     equilibrium_key: str | None,
     isochrons: str,
@@ -99,6 +107,7 @@ def age(
           --resurfacing --format json
       cda query age --run mars --circle 166.19,7.7,20 --system mars-hartmann-daubar-2016 \\
           --range 0.1,0.5 --epochs mars-michael-2013 --plot zunil.png
+      cda query age --run mars --region valley.gpkg --buffered --system ni2001 --range 1,10
     """
     from queries.ages.dating import date_ranges
     from queries.ages.epochs import get_epochs
@@ -111,7 +120,7 @@ def age(
     if epochs is not None:
         epochs.boundaries_ga(system)  # refuses another body before any work
     spans = [_pair(text) for text in ranges]
-    with open_source(counts_file, run_name, region) as source:
+    with open_source(counts_file, run_name, region, reach if buffered else None) as source:
         ages = date_ranges(source, system, spans, method, binning, resurfacing, snap)
         if plot_file is not None:
             from queries.ages.plots import AgePlot, age_figure

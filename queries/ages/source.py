@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from queries.ages.systems import ChronologySystem
 if TYPE_CHECKING:
     from cda_db.connection import Connection
     from cda_db.runs import Run
+    from queries.ages.buffered import Feature
     from queries.region_options import RegionChoice
     from queries.regions import Region
 
@@ -108,11 +109,7 @@ class RunSource(CountSource):
 
     def check_system(self, system: ChronologySystem) -> None:
         """The run's body decides."""
-        if system.body != self.run.body.name:
-            raise InputError(
-                f"Run {self.run.name!r} is of {self.run.body.name}, {system.name!r} is not.",
-                f"See: cda query chronologies --body {self.run.body.name}",
-            )
+        check_run_system(self.run, system)
 
     def exposed(self, span: Span) -> tuple[Floats, float | Exposure]:
         """Craters in the range, and the ground imaged for each size."""
@@ -142,6 +139,54 @@ class RunSource(CountSource):
         return min(low for low, _ in spans), max(high for _, high in spans)
 
 
+@dataclass(frozen=True)
+class BufferedSource(CountSource):
+    """Craters of a run that touch a feature (``buffered``); each size has an area of its own."""
+
+    conn: Connection
+    run: Run
+    feature: Feature
+    reach: float
+    name: str
+
+    def check_system(self, system: ChronologySystem) -> None:
+        """The run's body decides."""
+        check_run_system(self.run, system)
+
+    def exposed(self, span: Span) -> tuple[Floats, float | Exposure]:
+        """Craters in the range that touch the feature, and the imaged part of its buffers."""
+        from queries.ages.buffered_run import buffered_run_counts
+
+        return buffered_run_counts(self.conn, self.run, self.feature, span, self.reach)
+
+    def counted(self, span: Span) -> tuple[Floats, float]:
+        """A buffered count has no one area. Raises InputError."""
+        self._refuse()
+
+    def csfd(self, binning: str, span: Span | None) -> Csfd:
+        """A buffered count has no one area. Raises InputError."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise InputError(
+            "A buffered count has another area for each size.",
+            "Use --method poisson, without --plot.",
+        )
+
+    def plot_span(self, spans: Sequence[Span]) -> Span | None:
+        """Nothing to plot; ``csfd`` says why."""
+        return None
+
+
+def check_run_system(run: Run, system: ChronologySystem) -> None:
+    """Raises InputError if a system is of another body than a run."""
+    if system.body != run.body.name:
+        raise InputError(
+            f"Run {run.name!r} is of {run.body.name}, {system.name!r} is not.",
+            f"See: cda query chronologies --body {run.body.name}",
+        )
+
+
 def catalogue_above(conn: Connection, run: Run, km: float, region: Region | None) -> Floats:
     """Diameters in km of the run's craters of at least ``km`` in the region."""
     from queries.craters import run_craters
@@ -152,17 +197,24 @@ def catalogue_above(conn: Connection, run: Run, km: float, region: Region | None
 
 @contextmanager
 def open_source(
-    counts_file: Path | None, run_name: str | None, region: RegionChoice
+    counts_file: Path | None,
+    run_name: str | None,
+    region: RegionChoice,
+    reach: float | None = None,
 ) -> Iterator[CountSource]:
     """The source that a person named; a run's connection is open within the block.
 
+    Args:
+        reach: for a buffered count around the region's file, else None.
+
     Raises:
-        InputError: neither or both of file and run, or a region with a file.
+        InputError: neither or both of file and run, a region with a file, or a buffered count
+            without one.
     """
     if (counts_file is None) == (run_name is None):
         raise InputError("Which craters?", "Give one of --counts FILE and --run NAME.")
     if counts_file is not None:
-        if any((region.file, region.circle, region.bbox, region.feature)):
+        if reach is not None or any((region.file, region.circle, region.bbox, region.feature)):
             raise InputError(
                 "A count file has its own area; it takes no region.", "Leave the region away."
             )
@@ -173,6 +225,18 @@ def open_source(
 
     with reading() as conn:
         run = get_run(conn, run_name or "")
+        if reach is not None:
+            yield _buffered(conn, run, region, reach)
+            return
         chosen = region.of(run.body)
         place = "all imaged ground" if chosen is None else chosen.name
         yield RunSource(conn, run, chosen, f"{run.name}, {place}")
+
+
+def _buffered(conn: Connection, run: Run, region: RegionChoice, reach: float) -> BufferedSource:
+    from queries.ages.buffered_run import read_feature
+
+    if region.file is None:
+        raise InputError("What should the craters touch?", "Give --region FILE with --buffered.")
+    feature = read_feature(region.file, run.body, crs=region.crs, layer=region.layer)
+    return BufferedSource(conn, run, feature, reach, f"{run.name}, around {region.file.stem}")

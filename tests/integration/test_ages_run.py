@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
 from click.testing import Result
 from conftest import run_cda
 from rows import LEVEL, Detections, scene, store
+from shapely import LineString
 
 from cda_db.bodies import get_body
 from cda_db.connection import connect
@@ -21,6 +23,8 @@ from cda_db.scenes import register_scene
 from cda_db.settings import Target
 from cda_db.suppression import suppress
 from queries import moc
+from queries.ages.buffered import make_feature
+from queries.ages.buffered_run import buffered_run_counts
 from queries.ages.counts_io import read_counts
 from queries.ages.of_run import run_counts
 from queries.ages.poisson import poisson_age
@@ -141,3 +145,37 @@ def test_count_file_of_a_region(target: Target, cda: Callable[..., Result], tmp_
         np.full(len(ring.lon_deg), 12.0),
     )[2]  # fmt: skip
     assert np.asarray(distance_m) == pytest.approx(300_000, rel=1e-3)
+
+
+def test_buffered_count_of_a_line(cda: Callable[..., Result], tmp_path: Path) -> None:
+    lat = np.arange(1.0, 8.0, 0.5)
+    line = LineString(np.stack([np.full(len(lat), 45.0), lat], axis=1))
+    path = tmp_path / "line.gpkg"
+    geopandas.GeoDataFrame(geometry=[line], crs=MARS.crs()).to_file(path, engine="pyogrio")
+    words = ("query", "age", "--run", "dated", "--system", "ni2001", "--region", path)
+    result = cda(*words, "--buffered", "--reach", "20", "--range", "1,8", "--format", "json")
+    assert result.exit_code == 0, result.output
+    row = json.loads(result.stdout)[0]
+    # Great-circle distance to the meridian 45 E between its ends, on the stored diameters.
+    found = planted()
+    nearest = np.clip(found.lat, lat[0], lat[-1])
+    n = len(found.lat)
+    distance = MARS.geod().inv(found.lon, found.lat, np.full(n, 45.0), nearest)[2]
+    sized = (found.diameter_m >= 1000) & (found.diameter_m < 8000)
+    assert row["n"] == np.sum(sized & (np.asarray(distance) <= 20 * found.diameter_m)) > 3
+    # A strip of 20 D on either side and its ends, for the smallest and the largest D.
+    length_km = float(lat[-1] - lat[0]) * np.pi / 180 * 3396.19
+    low, high = (40 * d * length_km + np.pi * (20 * d) ** 2 for d in (1, 8))
+    assert 0.9 * low < row["area_km2"] < high
+    refused = cda(*words, "--buffered", "--range", "3,8", "--method", "cumulative")
+    assert refused.exit_code == 2 and "poisson" in refused.stderr
+
+
+def test_buffer_beyond_the_images_does_not_count(target: Target) -> None:
+    # The middle of the southern hemisphere was never imaged.
+    feature = make_feature(LineString([(45, -40), (45, -38)]), MARS)
+    with reading(target) as conn:
+        d, exposure = buffered_run_counts(conn, get_run(conn, "dated"), feature, (3, 8))
+    assert len(d) == 0 and np.all(exposure.areas_km2 == 0)
+    with pytest.raises(InputError, match="No ground"):
+        poisson_age(d, exposure, SYSTEM, (3, 8))
