@@ -27,7 +27,7 @@ from ingest.training.scan import Scan
 from ingest.training.train import Recipe, environment
 
 MIN_BOX_PX = 6.0
-_FIT_SCORE, _FIT_MIN_PX, _FIT_PAIRS = 0.25, 12.0, 30
+_FIT_SCORE, _FIT_MIN_PX, _FIT_PAIRS, _FIT_PICTURES = 0.25, 12.0, 30, 200
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def fit_diameters(
     for _, _, held in split_folders(data):
         left_out |= {item.name for item in held}
     everything = read_labelled(order.rims.images, order.rims.labels)
-    used = [item for item in everything.files if item.name not in left_out]
+    used = _spread([item for item in everything.files if item.name not in left_out], _FIT_PICTURES)
     labelled = LabelledSet(tuple(used), tuple(to_picture(item) for item in used))
     found = search(model, labelled, order.how, threads)
     rules = Rules(measure="circle", min_px=_FIT_MIN_PX)
@@ -153,6 +153,13 @@ def fit_diameters(
         "mad": round(spread, 4),
         "standard_error": round(1.253 * float(ratio.std()) / np.sqrt(len(ratio)), 4),
     }
+
+
+def _spread(items: list[LabelledImage], most: int) -> list[LabelledImage]:
+    """At most so many, evenly spread over the list."""
+    if len(items) <= most:
+        return items
+    return [items[k] for k in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
 def choose_threshold(
