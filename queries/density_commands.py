@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from queries.density.bins import DiameterBins
     from queries.density.report import Correction
 
-_FRAMES = ("equirectangular", "sinusoidal", "north_polar", "south_polar")
+_FRAMES = (
+    "equirectangular", "equirectangular_180", "sinusoidal", "sinusoidal_180",
+    "north_polar", "south_polar",
+)  # fmt: skip
 
 
 @click.command()
@@ -32,8 +35,11 @@ _FRAMES = ("equirectangular", "sinusoidal", "north_polar", "south_polar")
     "--out", "outputs", multiple=True, type=click.Path(path_type=Path, dir_okay=False),
     help="File to write, repeatable: .tif (COG), .gpkg or .parquet (cells), .png.",
 )  # fmt: skip
-@click.option("--frame", type=click.Choice(_FRAMES), default=_FRAMES[0], show_default=True,
-              help="IAU frame of .tif and .png.")  # fmt: skip
+@click.option(
+    "--frame",
+    type=click.Choice(_FRAMES),
+    help="IAU frame of .tif and .png; by default one in which the ground is in one piece.",
+)
 @click.option("--pixel", "pixel_km", type=float, help="Pixel of .tif and .png, km.")
 @click.option("--picture", type=click.Choice(["density", "ratio", "composite"]), default="density",
               show_default=True, help="What the .png shows: one bin, two, or three.")  # fmt: skip

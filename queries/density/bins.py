@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from cda_db.errors import InputError
 
 FIRST_ROOT2_BIN = -24  # 0.24 m: where the roll-up starts
-_ALIGNED = 1e-9  # relative: a typed 1.4142135624 means 2^(1/2)
+_ALIGNED = 5e-4  # relative: a typed 1.414 or 0.707 means the root-2 edge
 
 
 def root2_edge_km(k: ArrayLike) -> NDArray[np.float64]:
@@ -103,6 +103,9 @@ def root2_bins(first: int, last: int) -> DiameterBins:
 def user_bins(edges_km: ArrayLike) -> DiameterBins:
     """Contiguous bins between consecutive edges.
 
+    An edge within 0.05 % of a root-2 edge (0.707, 1.414, 2.83) is that edge: such bins are unions
+    of root-2 bins, which the roll-up counts and whose coverage is known whole.
+
     Args:
         edges_km: at least two edges in km, ascending, none below 2^-12 km (0.24 m).
 
@@ -121,7 +124,7 @@ def bins_between(low_km: ArrayLike, high_km: ArrayLike) -> DiameterBins:
     if not np.all(np.isfinite(low) & np.isfinite(high) & (low < high)):
         raise InputError("A bin's upper edge is not above its lower edge.", "Give low < high.")
     first_edge = float(root2_edge_km(FIRST_ROOT2_BIN))
-    if np.any(low < first_edge * (1 - _ALIGNED)):
+    if np.any(low < first_edge * (1 - 1e-9)):
         raise InputError(
             f"A bin starts below {first_edge:.6f} km.",
             "Smaller craters are not rolled up; start at or above that diameter.",

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import Transformer
 
-from queries.density.raster import Grid
+from queries.density.grid import Grid, middle_lon, to_frame
 from queries.region_files import Feature
 from queries.regions import Circle
 
@@ -32,8 +31,7 @@ def north_label(lat_deg: float) -> str:
 
 def to_km(grid: Grid, lon_deg: Floats, lat_deg: Floats) -> tuple[Floats, Floats]:
     """Points in km of the grid's frame."""
-    frame = Transformer.from_crs(grid.body.crs(), grid.body.crs(grid.frame), always_xy=True)
-    x, y = frame.transform(lon_deg, lat_deg)
+    x, y = to_frame(grid.body, grid.frame).transform(lon_deg, lat_deg)
     return np.asarray(x) / 1000, np.asarray(y) / 1000
 
 
@@ -45,31 +43,37 @@ def extent_km(grid: Grid) -> tuple[float, float, float, float]:
 
 
 def visible_lonlat(grid: Grid) -> tuple[Floats, Floats]:
-    """Longitudes and latitudes of a sparse sample of the grid's pixels on the map."""
+    """Longitudes and latitudes of a sparse sample of the grid's pixels on the map.
+
+    Longitudes run on without a jump from one end of the map to the other.
+    """
     rows = np.unique(np.linspace(0, grid.height - 1, 40).astype(int))
     lons, lats = [], []
     for row in rows:
         lon, lat, on_map = grid.lonlat(int(row), 1)
         lons.append(lon[on_map])
         lats.append(lat[on_map])
-    return np.concatenate(lons), np.concatenate(lats)
+    middle = middle_lon(grid.frame)
+    lon = np.mod(np.concatenate(lons) - middle + 180, 360) - 180 + middle
+    return lon, np.concatenate(lats)
 
 
 def draw_graticule(axes: Any, grid: Grid) -> None:
     """Meridians and parallels with labels where they leave the picture."""
     lon, lat = visible_lonlat(grid)
     polar = "polar" in grid.frame
-    dlat = _step(np.ptp(lat))
-    dlon = 45.0 if polar else _step(float(np.ptp(lon)))
-    parallels = np.arange(np.ceil(lat.min() / dlat) * dlat, lat.max() + 1e-9, dlat)
-    meridians = np.arange(-180, 180, 45.0)
-    if not polar:
-        meridians = np.arange(np.ceil(lon.min() / dlon) * dlon, lon.max() + 1e-9, dlon)
-    dense_lat = np.linspace(lat.min(), lat.max(), 361)
-    dense_lon = np.linspace(-180, 180, 721) if polar else np.linspace(lon.min(), lon.max(), 721)
+    middle = middle_lon(grid.frame)
+    # The sample ends at pixel centres: lines go a little further, to the frame.
+    south, north = max(-90.0, lat.min() - 1), min(90.0, lat.max() + 1)
+    west, east = max(middle - 180, lon.min() - 1), min(middle + 180, lon.max() + 1)
+    dlat, dlon = _step(float(np.ptp(lat))), _step(float(np.ptp(lon)))
+    parallels = _multiples(south, north, dlat)
+    meridians = np.arange(-180, 180, 45.0) if polar else _multiples(west, east, dlon)
+    dense_lat = np.linspace(south, north, 361)
+    dense_lon = np.linspace(-180, 180, 721) if polar else np.linspace(west, east, 721)
     # Labels stand where lines leave the picture; on a sinusoidal map meridians meet at the poles.
     places = ("rim", "diagonal") if polar else ("bottom", "left")
-    if grid.frame == "sinusoidal" and lat.min() < 0 < lat.max():
+    if "sinusoidal" in grid.frame and lat.min() < 0 < lat.max():
         places = ("equator", "left")
     for value in meridians:
         line = to_km(grid, np.full(361, value), dense_lat)
@@ -78,6 +82,10 @@ def draw_graticule(axes: Any, grid: Grid) -> None:
         if abs(value) < 90:
             line = to_km(grid, dense_lon, np.full(721, value))
             _draw_line(axes, grid, line, north_label(value), places[1])
+
+
+def _multiples(low: float, high: float, step: float) -> Floats:
+    return np.asarray(np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step)
 
 
 def _step(span: float) -> float:
@@ -156,10 +164,10 @@ def draw_scale_bar(axes: Any, grid: Grid) -> None:
 
 
 def draw_features(axes: Any, grid: Grid, features: Sequence[Feature], limit: int = 20) -> None:
-    """Circles and names of the largest named features in the picture.
+    """Names of the largest named features in the picture, and circles of craters (type AA).
 
     Args:
-        features: those without a diameter get a cross.
+        features: of a gazetteer.
         limit: how many are named, largest first; a name that would cover another is left out.
     """
     left, right, bottom, top = extent_km(grid)
@@ -181,21 +189,23 @@ def draw_features(axes: Any, grid: Grid, features: Sequence[Feature], limit: int
 
 
 def _draw_feature(axes: Any, grid: Grid, feature: Feature, at: tuple[float, float]) -> None:
-    if feature.diameter_km:
+    if feature.diameter_km and feature.kind == "AA":
         circle = Circle(grid.body, feature.lon_deg, feature.lat_deg, feature.diameter_km / 2)
-        x, y = to_km(grid, *circle.outline(1.0))
+        lon, lat = circle.outline(1.0)
+        x, y = to_km(grid, np.append(lon, lon[0]), np.append(lat, lat[0]))
         gap = np.hypot(np.diff(x), np.diff(y)) > 20 * np.median(np.hypot(np.diff(x), np.diff(y)))
         x, y = (np.insert(v, np.flatnonzero(gap) + 1, np.nan) for v in (x, y))  # cut at +-180
         axes.plot(x, y, color="white", lw=1.6, zorder=4)
         axes.plot(x, y, color=INK, lw=0.7, zorder=5)
     else:
         axes.plot([at[0]], [at[1]], marker="+", ms=4, color=INK, zorder=5)
-    left, right, _, _ = extent_km(grid)
+    left, right, bottom, top = extent_km(grid)
     eastern = at[0] > left + 0.85 * (right - left)
+    northern = at[1] > bottom + 0.95 * (top - bottom)
     axes.annotate(
         feature.name,
         at,
-        xytext=(-4 if eastern else 4, 4),
+        xytext=(-4 if eastern else 4, -10 if northern else 4),
         textcoords="offset points",
         ha="right" if eastern else "left",
         fontsize=6.5,

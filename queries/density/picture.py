@@ -13,12 +13,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from cda_db.errors import InputError
+from queries.density.grid import Grid
 from queries.density.healpix_map import DensityMap
 from queries.density.map_axes import draw_features, draw_graticule, draw_scale_bar, extent_km
-from queries.density.raster import Grid, sample
+from queries.density.raster import sample
 from queries.density.smoothing import ratio_map
 from queries.region_files import Feature
 
@@ -128,7 +130,7 @@ def draw_composite(
     axes.imshow(image, extent=extent_km(grid), interpolation="nearest")
     names = density.bins.names
     labels = [
-        (f"{names[b]}: full at {t * 1e6:.3g} per 10⁶ km²", colour)
+        (f"{names[b]}: full at {_three_digits(t * 1e6)} per 10⁶ km²", colour)
         for b, t, colour in zip(bins, top, ("#ff0000", "#00ff00", "#0000ff"), strict=True)
     ]
     _finish(axes, grid, features, [*labels, ("not imaged", UNIMAGED)])
@@ -171,6 +173,11 @@ def _image(density: DensityMap, grid: Grid, values: Floats) -> Floats:
     return np.concatenate(blocks)
 
 
+def _three_digits(value: float) -> str:
+    """A number for reading, with three digits and no exponent where it has one of reason."""
+    return f"{float(f'{value:.3g}'):,.9g}" if 1e-4 <= value < 1e7 else f"{value:.2g}"
+
+
 def _heading(title: str, density: DensityMap, what: str) -> str:
     smoothed = f", summed within {density.smoothing_km:g} km" if density.smoothing_km else ""
     parts = [part for part in (title, density.body.name.capitalize()) if part]
@@ -208,7 +215,12 @@ def _draw_image(axes: Any, grid: Grid, image: Floats, scale: Scale, colours: Any
     )
     place = axes.inset_axes((1.02, 0.0, 0.022, 1.0))
     bar = figure_of(axes).colorbar(drawn, cax=place)
-    bar.set_label(scale.unit, fontsize=8)
+    bar.set_label(scale.unit, fontsize=7.5)
+    if isinstance(scale.norm, LogNorm):
+        decades = np.log10((scale.norm.vmax or 1.0) / (scale.norm.vmin or 1.0))
+        bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _three_digits(value)))
+        bar.ax.yaxis.set_minor_formatter(NullFormatter())
     bar.ax.tick_params(labelsize=7)
 
 

@@ -15,11 +15,12 @@ from cda_db.runs import Run
 from queries.density.bins import DiameterBins
 from queries.density.cells import cells_frame, column_name, write_cells
 from queries.density.completeness import SizeCurve, calibrated_bins, corrected_layers
+from queries.density.grid import default_pixel_km, grid_for, map_bounds, refined, suitable_frame
 from queries.density.healpix_map import DensityMap
 from queries.density.layers import Layer, density_layers
 from queries.density.of_run import density_of_run
 from queries.density.picture import draw_composite, draw_density, draw_ratio, write_png
-from queries.density.raster import default_pixel_km, grid_for, map_bounds, write_raster
+from queries.density.raster import write_raster
 from queries.density.reshape import as_one_cell, on_cells, with_bins
 from queries.density.smoothing import smooth
 from queries.region_files import Feature
@@ -44,7 +45,8 @@ class MapRequest:
         bins, order, region, confidence: as of ``density_map``.
         smooth_km: radius of ``smooth`` for files and pictures; None: cells stand alone.
         correction: adds recall, precision and corrected densities as layers.
-        frame, pixel_km: of rasters and pictures; None takes a third of a cell.
+        frame, pixel_km: of rasters and pictures; None takes the frame in which the ground lies in
+            one piece, and a third of a cell.
         picture: density (one bin), ratio (two), composite (three).
         picture_bins: places of these in ``bins``; None chooses the fullest, or evenly.
         features: named on pictures.
@@ -56,7 +58,7 @@ class MapRequest:
     confidence: float = 0.95
     smooth_km: float | None = None
     correction: Correction | None = None
-    frame: str = "equirectangular"
+    frame: str | None = None
     pixel_km: float | None = None
     picture: str = "density"
     picture_bins: tuple[int, ...] | None = None
@@ -143,11 +145,13 @@ def write_outputs(
             write_cells(path, cells_frame(shown, layers, request.region))
             continue
         bounds = map_bounds(shown) if request.region is None else request.region.bounds
-        pixel = request.pixel_km or default_pixel_km(shown)
-        grid = grid_for(shown.body, request.frame, pixel, bounds)
+        frame = request.frame or suitable_frame(bounds)
+        grid = grid_for(shown.body, frame, request.pixel_km or default_pixel_km(shown), bounds)
         if path.suffix == ".tif":
             write_raster(path, shown, grid, layers, {"run": title})
         else:
+            if request.pixel_km is None:
+                grid = refined(grid, bounds)
             bins = _picture_bins(shown, request, keep)
             draw = {"density": draw_density, "ratio": draw_ratio, "composite": draw_composite}
             figure = draw[request.picture](

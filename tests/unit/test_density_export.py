@@ -11,21 +11,23 @@ import pyogrio
 import pytest
 import rasterio
 import shapely
-from pyproj import Transformer
 
 from cda_db.bodies import get_body
 from cda_db.errors import InputError
 from queries import moc
 from queries.density.bins import root2_bins
 from queries.density.cells import cell_polygons, cells_frame, write_cells
-from queries.density.healpix_map import ArraySource, DensityMap, density_map
-from queries.density.raster import (
+from queries.density.grid import (
     RASTER_FRAMES,
     default_pixel_km,
+    frame_code,
     grid_for,
     map_bounds,
-    write_raster,
+    suitable_frame,
+    to_frame,
 )
+from queries.density.healpix_map import ArraySource, DensityMap, density_map
+from queries.density.raster import write_raster
 from queries.regions import Circle
 from queries.rings import lonlat_area_sr
 
@@ -49,7 +51,7 @@ def test_raster_holds_the_cell_under_each_pixel(tmp_path: Path, frame: str) -> N
     grid = grid_for(MARS, frame, default_pixel_km(density), map_bounds(density))
     write_raster(tmp_path / "d.tif", density, grid, tags={"run": "a"})
     with rasterio.open(tmp_path / "d.tif") as file:
-        code = ("IAU_2015", str(MARS.iau_code(frame)))
+        code = ("IAU_2015", str(frame_code(MARS, frame)))
         # A polar frame's code is not among GeoTIFF's keys; PROJ recognises the CRS all the same.
         assert file.crs.to_authority(confidence_threshold=20) == code
         if "polar" not in frame:
@@ -60,11 +62,11 @@ def test_raster_holds_the_cell_under_each_pixel(tmp_path: Path, frame: str) -> N
         assert file.descriptions[0] == "density 1-1.41 km" and file.units[0] == "km-2"
         density_band, n, area = file.read([1, 7, 9])
         # On a sinusoidal map a pixel at +-180 may have its centre off the outline.
-        seam = -175.0 if frame == "sinusoidal" else -179.99
+        seam = -175.0 if frame == "sinusoidal" else -179.9
         lon, lat = [12.0, seam, 100.0], [70.0, 45.0, 85.0]
         if frame == "south_polar":
             lat = [-x for x in lat]
-        to_map = Transformer.from_crs(MARS.crs(), MARS.crs(frame), always_xy=True)
+        to_map = to_frame(MARS, frame)
         rows, cols = rasterio.transform.rowcol(file.transform, *to_map.transform(lon, lat))
         # The cell of the pixel's centre, found from the file's own transform.
         x, y = rasterio.transform.xy(file.transform, rows, cols)
@@ -168,3 +170,16 @@ def test_nonsense_is_refused(tmp_path: Path) -> None:
         grid_for(MARS, "equirectangular", 0.1, map_bounds(density))
     with pytest.raises(InputError, match="written"):
         write_cells(tmp_path / "c.csv", cells_frame(density))
+
+
+def test_a_map_across_180_lies_in_one_piece() -> None:
+    """20 degrees of longitude about 180 make a map 20 degrees wide, about 0 the whole width."""
+    box = (170.0, -10.0, -170.0, 10.0)
+    assert suitable_frame(box) == "equirectangular_180"
+    degree = np.radians(1) * MARS.radius_m / 1000
+    assert grid_for(MARS, "equirectangular_180", degree, box).width == pytest.approx(20, abs=2)
+    assert grid_for(MARS, "equirectangular", degree, box).width == 360
+    assert suitable_frame((-180, -90, 180, -65)) == "south_polar"
+    assert suitable_frame((0, 61, 10, 70)) == "north_polar"
+    assert suitable_frame((-180, -90, 180, 90)) == "equirectangular"
+    assert suitable_frame((170, -10, 20, 10)) == "equirectangular"
