@@ -170,6 +170,7 @@ def no_source(seed: int, craters: int, controls: int) -> dict[str, Any]:
     return {
         "seed": seed,
         "reported": found.reported is not None,
+        "of_launch_age": int(((mars.age_ma > 0.8) & (mars.age_ma < 1.5)).sum()),
         "posterior_first": float(found.posterior[best]),
         "age_first_ma": float(mars.age_ma[best]),
         "posterior_none": found.posterior_none,
@@ -206,7 +207,13 @@ def main(seeds: int, empty_seeds: int, craters: int, controls: int, form: str) -
     result = {
         "seeds": seeds,
         **figures,
-        "without_source": {"seeds": empty_seeds, "reported": sum(t["reported"] for t in empty)},
+        "without_source": {
+            "seeds": empty_seeds,
+            "reported": sum(t["reported"] for t in empty),
+            "reported_of_launch_age": sum(
+                t["reported"] and 0.8 < t["age_first_ma"] < 1.5 for t in empty
+            ),
+        },
         "planted": planted,
         "empty": empty,
     }
