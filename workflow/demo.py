@@ -33,6 +33,7 @@ from ingest.training.matching import match, sphere_pairs
 from ingest.worker import Work
 from queries.annotate import annotate_scene, write_picture
 from queries.craters import run_craters, write_craters
+from queries.density.bins import user_bins
 from queries.density.of_run import catalogue_bins
 from queries.density.report import MapRequest, make_map, write_outputs
 from queries.session import reading
@@ -133,9 +134,13 @@ def detect(data: DemoData) -> None:
 def write_catalogue(conn: Connection, run: Run, data: DemoData, out: Path) -> None:
     """The catalogue as GeoPackage, the density as GeoTIFF and picture."""
     write_craters(out / "craters.gpkg", run_craters(conn, run), run.body)
-    request = MapRequest(bins=catalogue_bins(conn, run), order=data.density_order)
-    made = make_map(conn, run, request)
-    write_outputs(made, request, [out / "density.tif", out / "density.png"], title=run.name)
+    bins = MapRequest(bins=catalogue_bins(conn, run), order=data.density_order)
+    write_outputs(make_map(conn, run, bins), bins, [out / "density.tif"], title=run.name)
+    # one wide bin, smoothed, is what the eye can read
+    shown = MapRequest(
+        bins=user_bins(data.picture_km), order=data.density_order, smooth_km=data.smooth_km
+    )
+    write_outputs(make_map(conn, run, shown), shown, [out / "density.png"], title=run.name)
 
 
 def draw(conn: Connection, run: Run, names: list[str], folder: Path) -> None:

@@ -29,6 +29,8 @@ class DemoData:
         listed: columns lon, lat, diameter_m: craters that a detector ought to find.
         listed_are: which ones these are, in words.
         density_order: HEALPix order of the density map.
+        picture_km: smallest and largest diameter of the density picture.
+        smooth_km: radius over which the picture sums.
     """
 
     name: str
@@ -40,6 +42,8 @@ class DemoData:
     listed: pd.DataFrame
     listed_are: str
     density_order: int
+    picture_km: tuple[float, float]
+    smooth_km: float
 
 
 def find_demo_data(scratch: Path) -> DemoData:
@@ -62,6 +66,8 @@ def _mars(folder: Path) -> DemoData:
         listed=_listed(whole["lon_east_deg"], whole["lat_deg"], whole["diameter_km"]),
         listed_are="Robbins & Hynek craters of 1.5-40 km that touch no tile edge",
         density_order=7,
+        picture_km=(1.0, 16.0),
+        smooth_km=60.0,
     )
 
 
@@ -78,7 +84,9 @@ def _moon(scratch: Path) -> DemoData:
         levels="0.25,1",
         listed=_listed(chosen["Longitude"], chosen["Latitude"], chosen["Diameter (km)"]),
         listed_are="IAU-named craters of 60-500 km within 55 degrees of the equator",
-        density_order=4,
+        density_order=5,
+        picture_km=(45.0, 500.0),
+        smooth_km=250.0,
     )
 
 
