@@ -54,8 +54,14 @@ def draw_equilibrium(axes: Axes, presentation: str, line: Equilibrium) -> None:
     )
 
 
-def draw_isochron(axes: Axes, presentation: str, system: ChronologySystem, age_ga: float) -> None:
-    """Draw a thin grey isochron with its age where it enters the picture."""
+def draw_isochron(
+    axes: Axes, presentation: str, system: ChronologySystem, age_ga: float, *, lower: bool = False
+) -> None:
+    """Draw a thin grey isochron with its age where it enters the picture.
+
+    Args:
+        lower: set the age a line lower, so that neighbours do not cover each other.
+    """
     d = visible_diameters(axes, system)
     y = isochron(presentation, system, age_ga, d)
     axes.plot(d, y, color="0.6", linewidth=0.7, zorder=2)
@@ -67,10 +73,12 @@ def draw_isochron(axes: Axes, presentation: str, system: ChronologySystem, age_g
     axes.annotate(
         format_time(age_ga),
         (d[at], y[at]),
-        xytext=(2, -2),
+        xytext=(2, -10 if lower else -2),
         textcoords="offset points",
         fontsize=6.5,
         color="0.35",
+        bbox={"facecolor": "white", "alpha": 0.6, "linewidth": 0, "pad": 0.3},
+        zorder=3,
         ha="right" if presentation == "r" else "left",
         va="top",
     )

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from cda_db.errors import InputError
 from queries.ages.age_text import format_age
 from queries.ages.backdrop import draw_epochs, draw_equilibrium, draw_isochron, visible_diameters
 from queries.ages.csfd import Csfd
@@ -64,7 +65,14 @@ class AgePlot:
 
 
 def age_figure(plot: AgePlot) -> Figure:
-    """Draw a count, its ages and, for Poisson ages, their likelihoods on one page."""
+    """Draw a count, its ages and, for Poisson ages, their likelihoods on one page.
+
+    Raises:
+        InputError: an incremental plot of bins that are not root-2: its isochrons are.
+    """
+    ratio = plot.counts.edges_km[1:] / plot.counts.edges_km[:-1]
+    if plot.presentation == "incremental" and not np.allclose(ratio, np.sqrt(2)):
+        raise InputError("An incremental plot needs root-2 bins.", "Use --binning root-2.")
     figure, axes = _square_decades(plot)
     _draw_backdrop(axes, plot)
     poisson = 0
@@ -95,9 +103,10 @@ def _square_decades(plot: AgePlot) -> tuple[Figure, Axes]:
 
 
 def _limits(plot: AgePlot) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Whole decades that hold every point with its error bar."""
+    """Whole decades that hold every point with its error bar, and every range that was dated."""
     x, _, low, high = _points(plot)
-    x_limits = _decades(x * 0.95, x * 1.05)
+    dated = np.array([age.range_km for age in plot.ages]).reshape(-1, 2)
+    x_limits = _decades(np.append(x * 0.95, dated[:, 0]), np.append(x * 1.05, dated[:, 1]))
     bottom, top = _decades(low, high)
     # An R-plot has no empty corner: a decade above for the likelihoods.
     crowded = plot.presentation == "r" and any(age.method == "poisson" for age in plot.ages)
@@ -125,8 +134,8 @@ def _draw_backdrop(axes: Axes, plot: AgePlot) -> None:
     if plot.equilibrium is not None:
         draw_equilibrium(axes, plot.presentation, plot.equilibrium)
     if plot.system is not None:
-        for age in plot.isochrons_ga:
-            draw_isochron(axes, plot.presentation, plot.system, age)
+        for i, age in enumerate(plot.isochrons_ga):
+            draw_isochron(axes, plot.presentation, plot.system, age, lower=i % 2 == 1)
 
 
 def _draw_counts(axes: Axes, plot: AgePlot) -> None:

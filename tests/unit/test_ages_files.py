@@ -198,9 +198,10 @@ def test_chronologies_command() -> None:
 def test_picture_shows_counts_ages_and_backdrop(presentation: str) -> None:
     d, area = [0.3] * 100 + [0.5] * 10 + [2.2], 1000.0
     age = poisson_age(d, area, MARS, (0.25, 1))
+    binning = "root-2" if presentation == "incremental" else "pseudo-log"
     figure = age_figure(
-        AgePlot(csfd(d, area), [age], presentation, MARS, [0.1, 1, 3.5], get_equilibrium("trask"),
-                get_epochs("mars-michael-2013"), "Unit 7")
+        AgePlot(csfd(d, area, binning), [age], presentation, MARS, [0.1, 1, 3.5],
+                get_equilibrium("trask"), get_epochs("mars-michael-2013"), "Unit 7")
     )  # fmt: skip
     axes = figure.axes[0]
     assert axes.get_aspect() == 1 and axes.get_xscale() == axes.get_yscale() == "log"
@@ -212,6 +213,11 @@ def test_picture_shows_counts_ages_and_backdrop(presentation: str) -> None:
     assert len(points) == 3
     assert {"100 Ma", "1 Ga", "3.5 Ga"} <= {t.get_text() for t in axes.texts}
     figure.canvas.draw()
+
+
+def test_incremental_plot_refuses_bins_of_other_width() -> None:
+    with pytest.raises(InputError, match="root-2"):
+        age_figure(AgePlot(csfd([0.3, 0.4], 10.0, "pseudo-log"), presentation="incremental"))
 
 
 def test_isochrons_agree_between_presentations() -> None:
