@@ -25,7 +25,8 @@ from ingest.sphere import CYLINDRICAL, Floats, wrap_lon
 MAX_ORDER = 14
 MAX_CELLS = 4_000_000
 PIXELS_A_CELL = 2.0
-_SPACING = 0.4  # of a cell's side: finer than the radius of the circle in any cell
+_SPACING = 0.5  # of a coarse cell's side
+_COARSER = 3  # orders
 _CHUNK = 2**21
 _OUTLINE_SIDE = 1024
 Cells = NDArray[np.int64]
@@ -42,32 +43,47 @@ def coverage_order(grid: SceneGrid) -> int:
 
 
 def candidate_cells(grid: SceneGrid, order: int) -> Cells:
-    """Cells (n,), sorted, whose centre lies in the scene's frame."""
+    """Cells (n,), sorted, whose centre lies in the scene's frame.
+
+    Coarser cells are found by sampling the frame, with their neighbours, so that none can be
+    missed; their children are tested one by one.
+    """
+    coarse = max(order - _COARSER, 0)
+    parents = _touched_cells(grid, coarse)
+    around = hpgeom.neighbors(2**coarse, parents, nest=True)
+    parents = np.unique(np.concatenate([parents, around[around >= 0]]))
+    children = 4 ** (order - coarse)
+    found = []
+    at_once = max(1, _CHUNK // children)
+    for start in range(0, len(parents), at_once):
+        first = parents[start : start + at_once, None] * children
+        cells = (first + np.arange(children)).ravel()
+        col, row = grid.to_pixel(*cell_centres(order, cells))
+        inside = (col >= 0) & (col < grid.width) & (row >= 0) & (row < grid.height)
+        found.append(cells[inside])
+    return np.concatenate(found)
+
+
+def _touched_cells(grid: SceneGrid, order: int) -> Cells:
+    """Cells that hold a point of a lattice over the frame, spaced by half a cell or less."""
     side_m = np.sqrt(4 * np.pi / 12) * grid.projection.radius_m / 2**order
     row, col = np.meshgrid(
         np.linspace(0, grid.height, 9), np.linspace(0, grid.width, 9), indexing="ij"
     )
     right, down = grid.ground_steps(col, row)
-    step_x = _SPACING * side_m / max(float(np.linalg.norm(right, axis=-1).max()), 1e-9)
-    step_y = _SPACING * side_m / max(float(np.linalg.norm(down, axis=-1).max()), 1e-9)
-    columns = _even(grid.width, step_x)
-    rows = _even(grid.height, step_y)
-    nside, found = 2**order, []
-    at_once = max(1, _CHUNK // len(columns))
+    columns = _even(grid.width, _SPACING * side_m / float(np.linalg.norm(right, axis=-1).max()))
+    rows = _even(grid.height, _SPACING * side_m / float(np.linalg.norm(down, axis=-1).max()))
+    found, at_once = [], max(1, _CHUNK // len(columns))
     for start in range(0, len(rows), at_once):
         r, c = np.meshgrid(rows[start : start + at_once], columns, indexing="ij")
         lon, lat = grid.to_lonlat(c.ravel(), r.ravel())
         on_sphere = np.abs(lat) <= 90.0
-        found.append(np.unique(_cells(nside, lon[on_sphere], lat[on_sphere])))
-    cells = np.unique(np.concatenate(found))
-    col, row = grid.to_pixel(*cell_centres(order, cells))
-    inside = (col >= 0) & (col < grid.width) & (row >= 0) & (row < grid.height)
-    return np.asarray(cells[inside])
+        found.append(np.unique(_cells(2**order, lon[on_sphere], lat[on_sphere])))
+    return np.unique(np.concatenate(found))
 
 
 def _even(size: int, step: float) -> Floats:
-    count = int(np.ceil(size / step)) + 1
-    return np.linspace(0.0, size, count)
+    return np.linspace(0.0, size, int(np.ceil(size / step)) + 1)
 
 
 def _cells(nside: int, lon: Floats, lat: Floats) -> Cells:
