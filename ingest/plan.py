@@ -20,13 +20,14 @@ class RunRequest:
     """The words of ``cda ingest run create``.
 
     Attributes:
+        body: the planet; None takes that of the named scenes, which must be one.
         factors: down-sampling factors, separated by commas.
         model: name of the detector; None takes the shipped one.
         threshold: lowest score; None takes the model's own, chosen on validation data.
     """
 
     name: str
-    body: str
+    body: str | None
     factors: str
     model: str | None = None
     tile_px: int = 416
@@ -42,10 +43,10 @@ def plan_run(request: RunRequest, scenes: list[str], *, all_scenes: bool) -> dic
     Raises:
         InputError: a wrong body, level list or scene; a name that is taken.
     """
-    body = get_body(request.body)
     files = find_model(request.model or default_model_name())
     config = configuration(request, files)
     with connect(role="cda_owner") as conn:
+        body = get_body(request.body or _body_of(conn, scenes))
         ids = scene_ids(conn, body.name) if all_scenes else _ids(conn, scenes)
         model_id = register_model(conn, files.name, files.sha256, files.card)
         run = create_run(conn, request.name, body, model_id, config)
@@ -106,3 +107,14 @@ def extend_run(name: str, scenes: list[str]) -> dict[str, Any]:
 
 def _ids(conn: Connection, names: list[str]) -> list[int]:
     return [get_scene(conn, name)[0] for name in names]
+
+
+def _body_of(conn: Connection, names: list[str]) -> str:
+    """The one body of the named scenes."""
+    bodies = {get_scene(conn, name)[1].body for name in names}
+    if len(bodies) != 1:
+        raise InputError(
+            f"The run's body is not said, and its scenes are of {sorted(bodies) or 'none'}.",
+            "Give --body.",
+        )
+    return bodies.pop()

@@ -15,7 +15,7 @@ def run() -> None:
 @run.command()
 @click.argument("name")
 @click.argument("scenes", nargs=-1, metavar="[SCENE...]")
-@click.option("--body", required=True, help="The planet; scenes of another are refused.")
+@click.option("--body", help="The planet; may be left out where scenes are named.")
 @click.option("--all-scenes", is_flag=True, help="Every registered scene of the body.")
 @click.option("--model", "model_name", help="Detector; the shipped one unless named.")
 @click.option("--tile", "tile_px", type=int, default=416, show_default=True, help="Tile side, px.")
@@ -32,7 +32,7 @@ def run() -> None:
 def create(
     name: str,
     scenes: tuple[str, ...],
-    body: str,
+    body: str | None,
     all_scenes: bool,
     model_name: str | None,
     tile_px: int,
