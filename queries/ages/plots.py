@@ -108,9 +108,11 @@ def _limits(plot: AgePlot) -> tuple[tuple[float, float], tuple[float, float]]:
     dated = np.array([age.range_km for age in plot.ages]).reshape(-1, 2)
     x_limits = _decades(np.append(x * 0.95, dated[:, 0]), np.append(x * 1.05, dated[:, 1]))
     bottom, top = _decades(low, high)
-    # An R-plot has no empty corner: a decade above for the likelihoods.
-    crowded = plot.presentation == "r" and any(age.method == "poisson" for age in plot.ages)
-    return x_limits, (bottom, top * (10 if crowded else 1))
+    # An R-plot has no empty corners: a decade below for the legend, above for the likelihoods.
+    if plot.presentation != "r":
+        return x_limits, (bottom, top)
+    poisson = any(age.method == "poisson" for age in plot.ages)
+    return x_limits, (bottom / 10, top * (10 if poisson else 1))
 
 
 def _decades(lowest: Floats, highest: Floats) -> tuple[float, float]:
