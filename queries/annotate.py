@@ -45,12 +45,12 @@ def annotate_scene(
         SceneError: its file is gone or unreadable.
     """
     scene_id, scene = get_scene(conn, key)
-    if scene_id not in set(catalogue.scenes(conn, run)["scene_id"]):
+    found = catalogue.scene_detections(conn, run, scene_id)
+    if found.empty and scene_id not in set(catalogue.scenes(conn, run)["scene_id"]):
         raise StateError(
             f"Scene {scene.name!r} is not in run {run.name!r}.",
             f"Add it: cda ingest run add {run.name} {scene.name}",
         )
-    found = catalogue.scene_detections(conn, run, scene_id)
     return draw_scene(scene, scene_picture(scene), found, title=run.name, verdicts=verdicts)
 
 

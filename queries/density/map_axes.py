@@ -77,7 +77,8 @@ def draw_graticule(axes: Any, grid: Grid) -> None:
         places = ("equator", "left")
     for value in meridians:
         line = to_km(grid, np.full(361, value), dense_lat)
-        _draw_line(axes, grid, line, east_label(value), places[0])
+        at_rim = places[0] == "equator" and abs(value - middle) >= 180 - dlon / 2
+        _draw_line(axes, grid, line, "" if at_rim else east_label(value), places[0])
     for value in parallels:
         if abs(value) < 90:
             line = to_km(grid, dense_lon, np.full(721, value))
@@ -108,7 +109,7 @@ def _draw_line(axes: Any, grid: Grid, line: tuple[Floats, Floats], label: str, p
     axes.plot(x, y, color=INK, lw=0.5, alpha=0.35, zorder=3)
     left, right, bottom, top = extent_km(grid)
     inside = (x >= left) & (x <= right) & (y >= bottom) & (y <= top)
-    if not inside.any():
+    if not (inside.any() and label):
         return
     height, offset, across, upright = _PLACES[place]
     at = int(np.argmin(np.where(inside, height(x, y), np.inf)))

@@ -224,9 +224,19 @@ def _draw_image(axes: Any, grid: Grid, image: Floats, scale: Scale, colours: Any
     bar.ax.tick_params(labelsize=7)
 
 
+def _hide_no_ground(axes: Any, grid: Grid) -> None:
+    """White where a pixel is on no ground at all: off the outline of a sinusoidal map."""
+    _, _, on_map = grid.lonlat(0, grid.height)
+    if not on_map.all():
+        white = np.ones((*on_map.shape, 4))
+        white[..., 3] = ~on_map
+        axes.imshow(white, extent=extent_km(grid), interpolation="nearest", zorder=2)
+
+
 def _finish(
     axes: Any, grid: Grid, features: Sequence[Feature], legend: Sequence[tuple[str, str]]
 ) -> None:
+    _hide_no_ground(axes, grid)
     draw_graticule(axes, grid)
     draw_features(axes, grid, features)
     draw_scale_bar(axes, grid)
