@@ -4,12 +4,17 @@
 -- The work is done zone by zone (a box of longitude and latitude), from any number of connections:
 --   suppress_begin   temporary tables of this session
 --   suppress_load    a zone's own detections, and the halo: every other that may have a rival in it
---   suppress_pairs   all rivals (one index join)
+--   suppress_pairs   all rivals (one hash join on cells of space)
 --   suppress_rounds  "keep what outranks all its undecided rivals, drop its rivals", to the end
 --   suppress_store   what is certain goes to the catalogue; what hangs on another zone waits
 --   suppress_rest    when all zones are stored: the chains that leave their zone, to the end
 -- The halo is exact: a rival of a circle of radius r lies within rival_reach(t) / sqrt(t) * r of
 -- it, because its own radius is at most r / sqrt(t).
+--
+-- Rivals are found on cubes of space (x, y, z in metres: no pole, no seam), one grid for each class
+-- of radius [4^k, 4^(k+1)), cubes of 8 x 4^(k+1) m. A row lies in the cube of its centre, in its
+-- own class and in each higher one that holds a larger rival (radius up to r / sqrt(t)); it asks, as
+-- the larger of a pair, the cubes that the ball of its reach touches: nearly always one.
 
 CREATE OR REPLACE FUNCTION cda.suppress_begin(run_id int) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -17,15 +22,20 @@ BEGIN
     SET LOCAL client_min_messages = warning;
     CREATE TEMP TABLE IF NOT EXISTS batch_rank (
         batch_id bigint PRIMARY KEY, rank bigint NOT NULL);
+    -- class and cube: see above; border: its reach leaves the cube
     CREATE TEMP TABLE IF NOT EXISTS work (
         id bigint NOT NULL, lon float8 NOT NULL, lat float8 NOT NULL, r float8 NOT NULL,
-        score real NOT NULL, own boolean NOT NULL, place bigint NOT NULL);
+        x float8 NOT NULL, y float8 NOT NULL, z float8 NOT NULL, cube bigint NOT NULL,
+        place bigint NOT NULL, class int NOT NULL, score real NOT NULL, own boolean NOT NULL,
+        border boolean NOT NULL);
     CREATE TEMP TABLE IF NOT EXISTS pair (
         winner bigint NOT NULL, loser bigint NOT NULL, place bigint NOT NULL, r float8 NOT NULL,
         score real NOT NULL, iou real NOT NULL,
         winner_own boolean NOT NULL, loser_own boolean NOT NULL);
+    -- two, to filter from one into the other: a DELETE costs more
     CREATE TEMP TABLE IF NOT EXISTS open_pair (
         winner bigint NOT NULL, loser bigint NOT NULL, winner_own boolean NOT NULL);
+    CREATE TEMP TABLE IF NOT EXISTS open_pair_next (LIKE open_pair);
     CREATE TEMP TABLE IF NOT EXISTS dropped (id bigint NOT NULL, round int NOT NULL);
     CREATE TEMP TABLE IF NOT EXISTS waiting (id bigint NOT NULL);
     TRUNCATE batch_rank;
@@ -56,33 +66,76 @@ COMMENT ON FUNCTION cda.zone_distance_deg(float8, float8, float8, float8, float8
 'Lower bound (degrees) of the distance of a point to a box of longitude and latitude; 0 inside.
 Example: SELECT cda.zone_distance_deg(179, 0, -180, -10, -170, 10) -- 1';
 
+CREATE OR REPLACE FUNCTION cda.cube_scale() RETURNS float8[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT array_agg(1 / (8 * 4.0::float8 ^ (k + 1)) ORDER BY k) FROM generate_series(0, 40) AS k;
+END;
+COMMENT ON FUNCTION cda.cube_scale() IS
+'Cubes a metre of the grid of each class. Example: SELECT (cda.cube_scale())[1] -- 0.03125';
+
+CREATE OR REPLACE FUNCTION cda.radius_class(radius_m float8) RETURNS int
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN greatest(0, floor(ln(radius_m) * 0.7213475204444817::float8))::int;
+COMMENT ON FUNCTION cda.radius_class(float8) IS
+'k of [4^k, 4^(k+1)) metres, 0 below; suppression keeps a grid a class.
+Example: SELECT cda.radius_class(20) -- 2';
+
+-- 21 bits an axis: the finest grid has 2^18 cubes along the radius of Mars, 2^19 along Earth's.
+CREATE OR REPLACE FUNCTION cda.cube(x float8, y float8, z float8, class int) RETURNS bigint
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN (floor(x)::bigint << 42) + (floor(y)::bigint << 21) + floor(z)::bigint + class * 7919000001;
+COMMENT ON FUNCTION cda.cube(float8, float8, float8, int) IS
+'Number of the cube that holds a point (in cubes) of a class''s grid; within a class no two cubes
+share one. Example: SELECT cda.cube(0.5, 0.5, 0.5, 0) -- 0';
+
+CREATE OR REPLACE FUNCTION cda.work_sql(source text, radius_m float8, reach float8) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT
+RETURN format($sql$
+    INSERT INTO work (id, lon, lat, r, x, y, z, cube, place, class, score, own, border)
+    SELECT id, lon, lat, r, x, y, z, cda.cube(x * f, y * f, z * f, class), place, class, score, own,
+           floor((x - q) * f) <> floor((x + q) * f) OR floor((y - q) * f) <> floor((y + q) * f)
+           OR floor((z - q) * f) <> floor((z + q) * f)
+    FROM (SELECT *, %3$L::float8 * r + 0.001::float8 AS q,
+                 (cda.cube_scale())[class + 1] AS f,
+                 %2$L::float8 * cos_lat * cos(radians(lon)) AS x,
+                 %2$L::float8 * cos_lat * sin(radians(lon)) AS y,
+                 %2$L::float8 * sin(radians(lat)) AS z
+          FROM (SELECT *, cda.radius_class(r) AS class, cos(radians(lat)) AS cos_lat
+                FROM (%1$s) AS source OFFSET 0) AS classed OFFSET 0) AS spaced$sql$,
+    source, radius_m, reach * 1.000001);
+COMMENT ON FUNCTION cda.work_sql(text, float8, float8) IS
+'The INSERT that brings rows of a query (id, lon, lat, r, score, own, place) into the work table with
+their cubes. Example: internal to cda.suppress_load';
+
 CREATE OR REPLACE FUNCTION cda.suppress_load(
     run_id int, west float8, south float8, east float8, north float8
 ) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
+    t float8;
+    radius float8;
     n bigint;
 BEGIN
+    SELECT iou_threshold, radius_m INTO STRICT t, radius
+    FROM cda.run JOIN cda.body ON body.name = run.body WHERE run.run_id = suppress_load.run_id;
     TRUNCATE work;
-    DROP INDEX IF EXISTS pg_temp.work_sphere_idx;
-    EXECUTE format($sql$
-        INSERT INTO work (id, lon, lat, r, score, own, place)
-        SELECT id, lon, lat, r, score, own, place FROM (
+    EXECUTE cda.work_sql(format($sql$
+        SELECT * FROM (
             SELECT d.detection_id AS id, d.lon, d.lat, d.diameter_m::float8 / 2 AS r, d.score,
                    (k.rank << 22) | (d.detection_id & 4194303) AS place,
+                   d.diameter_m::float8 * ($5 / 2 * 1.000001) + 1e-9 AS halo,
                    d.lon >= $1 AND d.lon < $3 AND d.lat >= $2 AND (d.lat < $4 OR $4 >= 90) AS own
             FROM (%2$s) AS k
             JOIN cda.detection_r%1$s d
               ON d.detection_id BETWEEN k.batch_id << 22 AND ((k.batch_id + 1) << 22) - 1
-            WHERE NOT d.cut OFFSET 0) AS row
-        WHERE own OR cda.zone_distance_deg(lon, lat, $1, $2, $3, $4) <= r * $5 * 1.000001 + 1e-9
-        ORDER BY public.q3c_ang2ipix(lon, lat)$sql$, run_id, cda.zone_batches_sql(run_id))
-    USING west, south, east, north, (
-        SELECT degrees(cda.rival_reach(iou_threshold) / sqrt(iou_threshold) / radius_m)
-        FROM cda.run JOIN cda.body ON body.name = run.body WHERE run.run_id = suppress_load.run_id);
+            WHERE NOT d.cut OFFSET 0) AS near
+        -- the latitude alone turns most rows away
+        WHERE own OR (lat >= $2 - halo AND lat <= $4 + halo
+                      AND cda.zone_distance_deg(lon, lat, $1, $2, $3, $4) <= halo)$sql$,
+        run_id, cda.zone_batches_sql(run_id)), radius, cda.rival_reach(t))
+    USING west, south, east, north, degrees(cda.rival_reach(t) / sqrt(t) / radius);
     GET DIAGNOSTICS n = ROW_COUNT;
-    CREATE INDEX work_sphere_idx ON work (public.q3c_ang2ipix(lon, lat));
-    ANALYZE work;
     RETURN n;
 END $$;
 COMMENT ON FUNCTION cda.suppress_load(int, float8, float8, float8, float8) IS
@@ -109,8 +162,41 @@ RETURN format($sql$
 COMMENT ON FUNCTION cda.zone_batches_sql(int) IS
 'Query for the batches that a zone must read. Example: internal to cda.suppress_load';
 
+-- Rows as the smaller of a pair: in the cube of their centre, in their own class and in each higher
+-- one where a larger rival may be.
+CREATE OR REPLACE FUNCTION cda.small_side_sql(iou_threshold float8) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT
+RETURN 'SELECT *, class AS grid, cube AS key FROM work' || (
+    SELECT string_agg(format(
+        ' UNION ALL SELECT id, lon, lat, r, x, y, z, cube, place, class, score, own, border,'
+        ' class + %1$s, cda.cube(x * f, y * f, z * f, class + %1$s)'
+        ' FROM (SELECT *, (cda.cube_scale())[class + %1$s + 1] AS f FROM work'
+        ' WHERE cda.radius_class(r * %2$L::float8) >= class + %1$s OFFSET 0) AS up_%1$s',
+        up, 1.000001 / sqrt(iou_threshold)), '' ORDER BY up)
+    FROM generate_series(1, ceil(ln(1.000002 / sqrt(iou_threshold)) / ln(4.0::float8))::int) AS up);
+COMMENT ON FUNCTION cda.small_side_sql(float8) IS
+'Query for the rows of the work table by grid and cube. Example: internal to cda.suppress_pairs';
+
+-- Rows as the larger of a pair: every cube that the ball of the reach touches, each once.
+CREATE OR REPLACE FUNCTION cda.large_side_sql(reach float8) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT
+RETURN format($sql$
+    SELECT *, cube AS key FROM work WHERE NOT border
+    UNION ALL
+    SELECT id, lon, lat, r, x, y, z, cube, place, class, score, own, border,
+           cda.cube(gx, gy, gz, class)
+    FROM (SELECT *, %1$L::float8 * r + 0.001::float8 AS q, (cda.cube_scale())[class + 1] AS f
+          FROM work WHERE border OFFSET 0) AS wide,
+         generate_series(floor((x - q) * f)::int, floor((x + q) * f)::int) AS gx,
+         generate_series(floor((y - q) * f)::int, floor((y + q) * f)::int) AS gy,
+         generate_series(floor((z - q) * f)::int, floor((z + q) * f)::int) AS gz$sql$,
+    reach * 1.000001);
+COMMENT ON FUNCTION cda.large_side_sql(float8) IS
+'Query for the rows of the work table by the cubes in which each may have a smaller rival.
+Example: internal to cda.suppress_pairs';
+
 CREATE OR REPLACE FUNCTION cda.suppress_pairs(run_id int) RETURNS bigint
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_mergejoin = off AS $$
 DECLARE
     t float8;
     radius float8;
@@ -119,7 +205,8 @@ BEGIN
     SELECT iou_threshold, radius_m INTO STRICT t, radius
     FROM cda.run JOIN cda.body ON body.name = run.body WHERE run.run_id = suppress_pairs.run_id;
     TRUNCATE pair;
-    -- each pair once, by its larger circle; the smaller lies within rival_reach of its centre
+    -- each pair once, by its larger circle; the smaller lies within rival_reach of its centre, and
+    -- the chord is no longer than the arc
     EXECUTE format($sql$
         INSERT INTO pair (winner, loser, place, r, score, iou, winner_own, loser_own)
         SELECT CASE WHEN a_wins THEN a_id ELSE b_id END,
@@ -135,15 +222,17 @@ BEGIN
                            a.r AS a_r, b.r AS b_r, a.score AS a_score, b.score AS b_score,
                            a.own AS a_own, b.own AS b_own,
                            cda.great_circle_m(a.lon, a.lat, b.lon, b.lat, %1$L) AS distance
-                    FROM work a JOIN work b
-                      ON public.q3c_join(a.lon, a.lat, b.lon, b.lat, a.r * %2$L::float8 + 1e-9)
-                    WHERE (b.r < a.r OR (b.r = a.r AND b.id < a.id))
-                      AND b.r >= a.r * %3$L::float8 AND (a.own OR b.own)
+                    FROM (%5$s) AS a JOIN (%6$s) AS b ON a.key = b.key AND b.grid - a.class = 0
+                    WHERE b.r <= a.r AND b.r >= a.r * %3$L::float8
+                      AND (b.r < a.r OR b.id < a.id) AND (a.own OR b.own)
+                      AND (a.x - b.x) * (a.x - b.x) + (a.y - b.y) * (a.y - b.y)
+                          + (a.z - b.z) * (a.z - b.z)
+                          <= (a.r * %2$L::float8 + 0.001::float8) * (a.r * %2$L::float8 + 0.001::float8)
                     OFFSET 0) AS near OFFSET 0) AS rival
         WHERE iou >= %4$L::float8$sql$,
-        radius, degrees(cda.rival_reach(t) / radius) * 1.000001, sqrt(t) * 0.999999, t);
+        radius, cda.rival_reach(t) * 1.000001, sqrt(t) * 0.999999, t,
+        cda.large_side_sql(cda.rival_reach(t)), cda.small_side_sql(t));
     GET DIAGNOSTICS n = ROW_COUNT;
-    ANALYZE pair;
     RETURN n;
 END $$;
 COMMENT ON FUNCTION cda.suppress_pairs(int) IS
@@ -151,35 +240,43 @@ COMMENT ON FUNCTION cda.suppress_pairs(int) IS
 Example: SELECT cda.suppress_pairs(7)';
 
 CREATE OR REPLACE FUNCTION cda.suppress_rounds() RETURNS int
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_mergejoin = off SET enable_nestloop = off AS $$
 DECLARE
     step int := 0;
     n bigint;
+    now_open text := 'open_pair';
+    next_open text := 'open_pair_next';
 BEGIN
-    TRUNCATE open_pair, dropped, waiting;
+    TRUNCATE open_pair, open_pair_next, dropped, waiting;
     INSERT INTO open_pair SELECT winner, loser, winner_own FROM pair WHERE loser_own;
     LOOP
-        ANALYZE open_pair;
         -- a winner that nothing outranks any more is kept, and its rivals go; a winner of the
         -- halo is another zone's to decide
-        INSERT INTO dropped
-        SELECT DISTINCT p.loser, step FROM open_pair p
-        WHERE p.winner_own AND NOT EXISTS (SELECT FROM open_pair q WHERE q.loser = p.winner);
+        EXECUTE format($sql$
+            INSERT INTO dropped
+            SELECT DISTINCT p.loser, %2$s FROM %1$s p
+            WHERE p.winner_own AND NOT EXISTS (SELECT FROM %1$s q WHERE q.loser = p.winner)$sql$,
+            now_open, step);
         GET DIAGNOSTICS n = ROW_COUNT;
         EXIT WHEN n = 0;
-        DELETE FROM open_pair p USING dropped d
-        WHERE d.round = step AND p.loser = d.id;
-        DELETE FROM open_pair p USING dropped d
-        WHERE d.round = step AND p.winner = d.id;
+        EXECUTE format($sql$
+            INSERT INTO %2$s
+            SELECT p.winner, p.loser, p.winner_own FROM %1$s p
+            WHERE NOT EXISTS (SELECT FROM dropped d WHERE d.round = %3$s AND d.id = p.loser)
+              AND NOT EXISTS (SELECT FROM dropped d WHERE d.round = %3$s AND d.id = p.winner)$sql$,
+            now_open, next_open, step);
+        EXECUTE format('TRUNCATE %s', now_open);
+        SELECT next_open, now_open INTO now_open, next_open;
         step := step + 1;
     END LOOP;
+    IF now_open <> 'open_pair' THEN
+        INSERT INTO open_pair SELECT * FROM open_pair_next;
+    END IF;
     -- undecided, or dropped but perhaps to a higher rival elsewhere: the rest decides
     INSERT INTO waiting
     SELECT DISTINCT p.loser FROM pair p
     WHERE p.loser_own AND (NOT p.winner_own
         OR EXISTS (SELECT FROM open_pair o WHERE o.loser = p.winner));
-    ANALYZE dropped;
-    ANALYZE waiting;
     RETURN step;
 END $$;
 COMMENT ON FUNCTION cda.suppress_rounds() IS
@@ -187,17 +284,19 @@ COMMENT ON FUNCTION cda.suppress_rounds() IS
 Example: SELECT cda.suppress_rounds()';
 
 CREATE OR REPLACE FUNCTION cda.suppress_store(run_id int) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_mergejoin = off SET enable_nestloop = off AS $$
 DECLARE
     craters bigint;
     losers bigint;
 BEGIN
+    -- in the order of the sphere, so that neighbours share pages
     EXECUTE format($sql$
         INSERT INTO cda.crater_r%1$s (run_id, cell, crater_id, lon, lat, diameter_m, score)
-        SELECT %1$s, cda.healpix_cell(13, w.lon, w.lat), w.id, w.lon, w.lat, (w.r * 2)::real, w.score
-        FROM work w
-        WHERE w.own AND NOT EXISTS (SELECT FROM dropped d WHERE d.id = w.id)
-          AND NOT EXISTS (SELECT FROM open_pair o WHERE o.loser = w.id)$sql$, run_id);
+        SELECT %1$s, cell, id, lon, lat, diameter_m, score FROM (%2$s) AS kept ORDER BY cell$sql$,
+        run_id, cda.healpix_sql($sql$
+            SELECT w.id, w.lon, w.lat, (w.r * 2)::real AS diameter_m, w.score FROM work w
+            WHERE w.own AND NOT EXISTS (SELECT FROM dropped d WHERE d.id = w.id)
+              AND NOT EXISTS (SELECT FROM open_pair o WHERE o.loser = w.id)$sql$, 13));
     GET DIAGNOSTICS craters = ROW_COUNT;
     -- the rival to name is the highest-ranked one that was kept
     EXECUTE format($sql$

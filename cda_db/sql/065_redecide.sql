@@ -59,16 +59,12 @@ BEGIN
         depth := depth + 1;
     END LOOP;
     TRUNCATE work;
-    DROP INDEX IF EXISTS pg_temp.work_sphere_idx;
-    EXECUTE format($sql$
-        INSERT INTO work (id, lon, lat, r, score, own, place)
-        SELECT c.id, c.lon, c.lat, c.r, d.score, true, (k.rank << 22) | (c.id & 4194303)
+    EXECUTE cda.work_sql(format($sql$
+        SELECT c.id, c.lon, c.lat, c.r, d.score, true AS own,
+               (k.rank << 22) | (c.id & 4194303) AS place
         FROM closure c JOIN cda.detection_r%1$s d ON d.detection_id = c.id
-        JOIN batch_rank k ON k.batch_id = c.id >> 22
-        ORDER BY public.q3c_ang2ipix(c.lon, c.lat)$sql$, run_id);
+        JOIN batch_rank k ON k.batch_id = c.id >> 22$sql$, run_id), radius, cda.rival_reach(t));
     GET DIAGNOSTICS n = ROW_COUNT;
-    CREATE INDEX work_sphere_idx ON work (public.q3c_ang2ipix(lon, lat));
-    ANALYZE work;
     RETURN n;
 END $$;
 COMMENT ON FUNCTION cda.suppress_closure(int, bigint[]) IS
