@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 from ingest.products import describe_product
 from ingest.projection import FrameHints
 
+RECORD_TAG = "CDA_GEOREFERENCE"  # what `cda ingest georeference` did, as JSON
 _DOMAINS = ("json:ISIS3", "json:PDS", "json:VICAR", "xml:PDS4")
 # Record key: keywords in ISIS3, PDS3, PDS4 and VICAR, lower case without underscores.
 _KEYWORDS = {
@@ -87,9 +88,14 @@ def find_keyword(tree: dict[str, Any], *names: str) -> str | None:
     return None
 
 
-def label_record(path: Path, tree: dict[str, Any]) -> dict[str, Any]:
-    """What the scene's record keeps of the label and of the file's name."""
+def label_record(
+    path: Path, tree: dict[str, Any], tags: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """What the scene's record keeps of the label, of the file's name and of our own tags."""
     record: dict[str, Any] = dict(describe_product(path.name))
+    if tags is not None and RECORD_TAG in tags:
+        made = json.loads(tags[RECORD_TAG])
+        record |= made.pop("label", {}) | {"georeference": made}
     for key, names in _KEYWORDS.items():
         value = find_keyword(tree, *names)
         if value is None:

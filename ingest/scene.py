@@ -67,7 +67,7 @@ def open_scenes(
         views = choose_views(source, frame)
         shading = _shading(source, altitude_deg) if kind == "elevation" else None
         files = file_records(source.dataset, source.path)
-        record = {**label_record(source.path, label), "files": files}
+        record = {**label_record(source.path, label, source.dataset.tags()), "files": files}
         if frame.notes:
             record["normalised"] = list(frame.notes)
         return _describe(source, frame, views, shading, record)

@@ -79,3 +79,74 @@ def scenes(
     click.echo(", ".join(counts), err=True)
     if refused:
         sys.exit(2)
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--out", "folder", required=True, type=click.Path(file_okay=False), help="Folder.")
+@click.option("--body", required=True, help="Body that the images show.")
+@click.option("--gcps", type=click.Path(exists=True), help="CSV of tie points: col,row,lon,lat.")
+@click.option("--corners", help='"lon lat, lon lat, ..." from the top left corner clockwise.')
+@click.option("--crs", help="CRS of an image with a world file, e.g. IAU_2015:49900.")
+@click.option("--pixel-scale", "pixel_m", type=float, help="Metres a pixel of the map.")
+@click.option("--order", type=click.IntRange(1, 3), default=1, show_default=True)
+@click.option("--max-rms", "max_rms_px", type=float, help="Refuse worse fits (pixels).")
+@click.option("--band", type=int, help="Band to read, where a file has several.")
+@click.option("--nodata", type=float, help="Value that means 'not imaged', where a file is silent.")
+@format_option
+def georeference(
+    images: tuple[str, ...],
+    folder: str,
+    body: str,
+    gcps: str | None,
+    corners: str | None,
+    crs: str | None,
+    pixel_m: float | None,
+    order: int,
+    max_rms_px: float | None,
+    band: int | None,
+    nodata: float | None,
+    output_format: str,
+) -> None:
+    """Write images as maps that `cda ingest scenes` takes.
+
+    An image with a map is normalised (IAU sphere, round craters); a frame without one is fitted
+    to tie points: those in the file, of a CSV (lat planetocentric, lon east), or its corners.
+    The residuals are printed and kept in the map. Exit status 2 says that images were refused.
+
+    \b
+    Examples:
+      cda ingest georeference AS15-M-0299.cub --body moon --gcps points.csv --out maps
+      cda ingest georeference b.png --body mars --out maps --corners "14 51, 15 51, 15 50, 14 50"
+    """
+    from pathlib import Path
+
+    from cda_db.errors import CdaError
+    from ingest.map_images import MapRequest, map_image
+    from ingest.register import find_files
+    from ingest.source import ReadOptions
+
+    request = MapRequest(
+        body,
+        Path(gcps) if gcps else None,
+        corners,
+        crs,
+        pixel_m,
+        order,
+        max_rms_px,
+        ReadOptions(band=band, nodata=nodata),
+    )
+    files = find_files(images)
+    made, refused = [], []
+    with progress("Images", len(files)) as advance:
+        for file in files:
+            try:
+                made += map_image(file, Path(folder), request)
+            except CdaError as error:
+                refused.append(error)
+            advance()
+    show_rows(made, output_format)
+    for why in refused:
+        click.echo(f"Refused: {why.problem}\n  {why.remedy}", err=True)
+    if refused:
+        sys.exit(2)

@@ -199,7 +199,7 @@ def _regional_views(
     if frame.kindred is not None and frame.kindred[0].name in ("mercator", "polar_stereographic"):
         projection, (scale, _), _ = frame.kindred
         step = abs(source.dataset.transform.a * scale)
-        return (View("on_sphere", _fit(projection, lon, lat, step)),)
+        return (View("on_sphere", fit_grid(projection, lon, lat, step)),)
     pixel, radius = _ground_pixel(source, frame), frame.body.radius_m
     low, high = float(lat.min()), float(lat.max())
     lon_0 = round(_middle_longitude(lon), 3)
@@ -208,7 +208,7 @@ def _regional_views(
         if reach > POLAR_FROM_DEG:
             near = lat * sign >= CAP_LAT_DEG
             projection = SphereProjection("polar_stereographic", radius, lon_0, 90.0 * sign)
-            grid = _fit(projection, lon[near], lat[near], pixel)
+            grid = fit_grid(projection, lon[near], lat[near], pixel)
             # The edge towards the equator only: the outline on a polar map is not along rows.
             goes_on = (low if sign > 0 else -high) < CAP_LAT_DEG
             views.append(View(f"{name}_polar", grid, (edge,) * goes_on))
@@ -220,8 +220,18 @@ def _regional_views(
         step = pixel
         if projection.name == "mercator":  # no place is seen coarser than in the file
             step *= float(np.cos(np.radians(projection.lat_ts_deg)) / np.cos(np.radians(nearest)))
-        views.append(View(projection.name, _fit(projection, lon[near], lat[near], step), cut))
+        views.append(View(projection.name, fit_grid(projection, lon[near], lat[near], step), cut))
     return tuple(views)
+
+
+def regional_projection(radius_m: float, lon: Floats, lat: Floats) -> SphereProjection:
+    """One map in which craters are round all over a region that has none yet."""
+    lon_0 = round(_middle_longitude(lon), 3)
+    low, high = float(lat.min()), float(lat.max())
+    if max(high, -low) > POLAR_FROM_DEG and low * high > 0:
+        return SphereProjection("polar_stereographic", radius_m, lon_0, 90.0 if high > 0 else -90.0)
+    nearest = 0.0 if low < 0 < high else min(abs(low), abs(high))
+    return _between(radius_m, lon_0, nearest, max(abs(low), abs(high)))
 
 
 def _between(radius_m: float, lon_0: float, nearest: float, farthest: float) -> SphereProjection:
@@ -241,7 +251,7 @@ def _middle_longitude(lon: Floats) -> float:
     return float(wrap_lon(np.array(middle + (spread.min() + spread.max()) / 2)))
 
 
-def _fit(projection: SphereProjection, lon: Floats, lat: Floats, step: float) -> SceneGrid:
+def fit_grid(projection: SphereProjection, lon: Floats, lat: Floats, step: float) -> SceneGrid:
     """The smallest north-up grid of pixels of ``step`` map metres with every point in it."""
     x, y = projection.forward(lon, lat)
     left, right = np.floor(x.min() / step) - 1, np.ceil(x.max() / step) + 1
