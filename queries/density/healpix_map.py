@@ -169,7 +169,9 @@ class _Ground:
     ) -> None:
         self.source, self.region, self.map_order = source, region, map_order
         raw = {k: source.coverage(k) for k in needed}
-        self.order = max([map_order, *(at for at, _ in raw.values())])
+        # A region's edge is followed in cells a sixteenth of the map's, or as fine as the coverage.
+        least = map_order if region is None else map_order + 4
+        self.order = max([least, *(at for at, _ in raw.values())])
         clip = None if region is None else region.ranges(self.order)
         self.ranges: dict[int, Ints] = {}
         for k, (at, ranges) in raw.items():
