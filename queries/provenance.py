@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from cda_db import catalogue
 from cda_db.connection import Connection
+
+# What a reviewer asks first, in the order of the chain; the JSON form has everything.
+_PARTS: dict[str, tuple[str, ...]] = {
+    "tile": ("level", "row", "column", "side_px", "centre_in_scene_px"),
+    "scene": (
+        "name", "path", "file_sha256", "sha256", "kind", "view", "shading", "projection",
+        "pixel_scale_m", "registered_at",
+    ),
+    "batch": ("batch_id", "factor", "row_start", "row_stop", "attempt", "n_tiles", "n_detections"),
+    "attempt": (
+        "attempt", "outcome", "host", "pid", "job_id", "threads", "precision", "claimed_at",
+        "ended_at", "code_version",
+    ),
+    "run": ("name", "body", "config", "config_sha256", "code_version", "created_at"),
+    "model": ("name", "architecture", "weights_sha256", "diameter_factor"),
+}  # fmt: skip
 
 
 def crater_provenance(conn: Connection, detection_id: int) -> dict[str, Any]:
@@ -17,16 +34,22 @@ def crater_provenance(conn: Connection, detection_id: int) -> dict[str, Any]:
     return catalogue.provenance(conn, detection_id)
 
 
-def provenance_text(chain: dict[str, Any]) -> str:
-    """The chain as indented lines: what it is, then where it was seen, by what, and when."""
+def provenance_text(chain: Mapping[str, Any]) -> str:
+    """The chain for reading: what it is, where it was seen, by what and when, what it replaced."""
+    box = ", ".join(f"{float(edge):.1f}" for edge in chain["box_px"])
     lines = [
         f"detection {chain['detection_id']}: {_verdict(chain)}",
-        f"  place      {chain['lon'] % 360:.4f} E, {chain['lat']:+.4f} N",
-        f"  diameter   {chain['diameter_m']:.1f} m, score {chain['score']:.3f}",
+        _line("place", f"{chain['lon'] % 360:.4f} E, {chain['lat']:+.4f} N"),
+        _line("diameter", f"{chain['diameter_m']:.1f} m"),
+        _line("score", f"{chain['score']:.3f}"),
+        _line("box in tile", f"{box} px"),
     ]
-    for part in ("tile", "scene", "batch", "attempt", "run", "model"):
-        lines += [part, *_tree(chain.get(part), 1)]
-    suppressed = chain.get("suppressed") or []
+    for part, names in _PARTS.items():
+        lines.append(part)
+        lines += [
+            _line(name, _words(chain[part][name])) for name in names if _told(chain, part, name)
+        ]
+    suppressed = chain["suppressed"]
     lines.append(f"suppressed {len(suppressed)} other detections")
     lines += [
         f"  {row['detection_id']}  IoU {row['iou']:.3f}  {row['diameter_m']:.1f} m"
@@ -36,28 +59,25 @@ def provenance_text(chain: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _verdict(chain: dict[str, Any]) -> str:
-    rival = chain.get("suppressed_by")
+def _told(chain: Mapping[str, Any], part: str, name: str) -> bool:
+    """Whether the chain says anything there; an attempt is unknown for rows loaded by hand."""
+    return (chain.get(part) or {}).get(name) is not None
+
+
+def _line(name: str, words: str) -> str:
+    return f"  {name:<18}  {words}"
+
+
+def _verdict(chain: Mapping[str, Any]) -> str:
+    rival = chain["suppressed_by"]
     if rival:
         return f"suppressed by crater {rival['crater_id']} (IoU {rival['iou']:.3f})"
     return str(chain["verdict"])
 
 
-def _tree(value: Any, depth: int) -> list[str]:
-    if not isinstance(value, dict):
-        return [f"{'  ' * depth}{_short(value)}"]
-    lines = []
-    for key, item in value.items():
-        if item is None or item == {}:
-            continue
-        if isinstance(item, dict):
-            lines += [f"{'  ' * depth}{key}", *_tree(item, depth + 1)]
-        else:
-            lines.append(f"{'  ' * depth}{key:<10} {_short(item)}")
-    return lines
-
-
-def _short(value: Any) -> str:
-    """Long text (a CRS) is cut: the JSON form has it whole."""
-    text = " ".join(str(value).split())
-    return text if len(text) <= 100 else f"{text[:97]}..."
+def _words(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_words(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return "; ".join(_words(item) for item in value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
