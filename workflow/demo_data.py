@@ -62,7 +62,7 @@ def _mars(folder: Path) -> DemoData:
         describes="80 THEMIS day-infrared scenes around Zunil, Mars, 100 m/px (NASA/JPL/ASU/USGS)",
         paths=(str(folder / "scenes"),),
         kind="image",
-        levels="0.5,1,8",
+        levels="0.5,1,2,4",
         listed=_listed(whole["lon_east_deg"], whole["lat_deg"], whole["diameter_km"]),
         listed_are="Robbins & Hynek craters of 1.5-40 km that touch no tile edge",
         density_order=7,
