@@ -147,6 +147,14 @@ def get_scene(conn: Connection, key: int | str) -> tuple[int, Scene]:
     return int(row["scene_id"]), Scene(**values)
 
 
+def scenes_of_file(conn: Connection, path: str, file_sha256: bytes) -> list[tuple[int, str]]:
+    """Ids and names of the scenes that were registered from this path with this content."""
+    return conn.execute(
+        "SELECT scene_id, name FROM cda.scene WHERE path = %s AND file_sha256 = %s ORDER BY name",
+        [path, file_sha256],
+    ).fetchall()
+
+
 def scene_ids(conn: Connection, body: str) -> list[int]:
     """Ids of every scene of a body, in the order of their names."""
     rows = conn.execute("SELECT scene_id FROM cda.scene WHERE body = %s ORDER BY name", [body])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 from cda_db.connection import Connection
 from cda_db.errors import CdaError, InputError
-from cda_db.scenes import Scene, register_scene
+from cda_db.scenes import Scene, register_scene, scenes_of_file
 from ingest.scene import open_scenes
 from ingest.source import ReadOptions
 
@@ -108,6 +109,22 @@ def _from_list(file: Path) -> list[str]:
 
 def _absolute(path: str) -> bool:
     return "://" in path or os.path.isabs(path)
+
+
+def known_files(conn: Connection, paths: Iterable[str]) -> dict[str, list[str]]:
+    """Names of the scenes of files that are registered from the same path with the same bytes.
+
+    Asking costs a hash of the file; opening one costs a survey of its pixels.
+    """
+    known: dict[str, list[str]] = {}
+    for path in paths:
+        file = Path(path).resolve()
+        if file.is_file():
+            with file.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").digest()
+            if found := scenes_of_file(conn, str(file), digest):
+                known[path] = [name for _, name in found]
+    return known
 
 
 def register_files(

@@ -28,7 +28,7 @@ from cda_db.settings import home, target
 from ingest.crew import run_crew
 from ingest.finish import make_catalogue
 from ingest.plan import RunRequest, extend_run, plan_run
-from ingest.register import SceneSettings, find_files, register_files
+from ingest.register import SceneSettings, find_files, known_files, register_files
 from ingest.training.matching import match, sphere_pairs
 from ingest.worker import Work
 from queries.annotate import annotate_scene, write_picture
@@ -101,14 +101,18 @@ def register(data: DemoData) -> list[str]:
         CdaError: a picture was refused.
     """
     files = find_files(data.paths)
-    with connect(role="cda_owner") as conn, progress("Scenes", len(files)) as advance:
-        outcomes = register_files(
-            conn, files, SceneSettings(data.body, data.kind), jobs=WORKERS, on_done=advance
-        )
+    with connect(role="cda_owner") as conn:
+        known = known_files(conn, files)
+        new = [file for file in files if file not in known]
+        with progress("Scenes", len(new)) as advance:
+            outcomes = register_files(
+                conn, new, SceneSettings(data.body, data.kind), jobs=WORKERS, on_done=advance
+            )
     for outcome in outcomes:
         if outcome.scene is None:
             raise CdaError(outcome.problem or "", outcome.remedy or "")
-    return [outcome.scene for outcome in outcomes if outcome.scene]
+    names = [outcome.scene for outcome in outcomes if outcome.scene]
+    return sorted(names + [name for scenes in known.values() for name in scenes])
 
 
 def plan(data: DemoData, names: list[str]) -> None:
