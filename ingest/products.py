@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from shapely.geometry import MultiPolygon, box
+
+from cda_db.errors import SceneError
 
 
 @dataclass(frozen=True)
@@ -93,3 +98,28 @@ def describe_product(name: str) -> dict[str, Any]:
             record["murray_tile"] = {"version": tile.version, "bounds": list(tile.bounds)}
         return record
     return {}
+
+
+def check_name(path: Path, record: dict[str, Any], body: str, footprint: MultiPolygon) -> None:
+    """A mosaic tile's name and its CRS must mean the same place.
+
+    Args:
+        path: the file.
+        record: from ``describe_product``.
+        body: of the CRS.
+        footprint: imaged ground, lon/lat degrees.
+
+    Raises:
+        SceneError: another body, or no ground in common with the tile that the name means.
+    """
+    if "murray_tile" not in record:
+        return
+    west, south, east, north = record["murray_tile"]["bounds"]
+    turns = [box(west + turn, south, east + turn, north) for turn in (-360, 0, 360)]
+    if body != "mars" or not any(footprint.intersects(tile) for tile in turns):
+        raise SceneError(
+            f"{path} is by its name the tile {west} to {east} E, {south} to {north} N of Mars, but "
+            f"by its CRS and transform it lies elsewhere ({body}, "
+            f"{', '.join(f'{value:.2f}' for value in footprint.bounds)}).",
+            "Rename it, or correct its georeference.",
+        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +27,10 @@ from ingest import coverage
 from ingest.brightness import shaded_limits
 from ingest.grid import SceneGrid
 from ingest.labels import frame_hints, label_record, read_label
+from ingest.products import check_name
 from ingest.projection import SourceFrame, source_frame
 from ingest.radiometry import image_radiometry
+from ingest.seams import read_seam_map, seam_map_beside
 from ingest.seen import SeenPixels
 from ingest.shading import Shading
 from ingest.source import RasterSource, ReadOptions
@@ -70,6 +73,9 @@ def open_scenes(
         record = {**label_record(source.path, label, source.dataset.tags()), "files": files}
         if frame.notes:
             record["normalised"] = list(frame.notes)
+        seams = seam_map_beside(source.path) if "murray_tile" in record else None
+        if seams is not None:
+            record["seams"] = read_seam_map(seams, frame.body.name).as_dict()
         return _describe(source, frame, views, shading, record)
 
 
@@ -120,6 +126,7 @@ def _describe(
         else:
             radiometry = shaded_limits(pixels, shading)
         footprint = coverage.outline(pixels, found.reduced, found.factor)
+        check_name(source.path, record, frame.body.name, footprint)
         scenes.append(
             _scene(source, frame, view, shading, record)
             | {
@@ -141,7 +148,8 @@ def _scene(
 ) -> dict[str, Any]:
     """The fields of a scene that need no pixels."""
     stated = source.options.as_dict()
-    seen = None if view.as_is and not stated else view.as_dict() | {"options": stated}
+    plain = view.as_is and not stated and not view.cut_edges
+    seen = None if plain else view.as_dict() | {"options": stated}
     lit = shading.as_dict() if shading is not None else None
     file_sha256 = bytes.fromhex(record["files"][0]["sha256"])
     projection = view.grid.projection
@@ -194,17 +202,17 @@ def file_records(dataset: DatasetReader, path: Path) -> list[dict[str, Any]]:
     """
     beside = sorted({Path(name).resolve() for name in dataset.files} - {path})
     files = [path, *(name for name in beside if name.suffix.lower() != ".ovr")]
-    return [_file_record(file) for file in files if file.is_file()]
+    return [_file_record(file, path.parent) for file in files if file.is_file()]
 
 
-def _file_record(path: Path) -> dict[str, Any]:
+def _file_record(path: Path, folder: Path) -> dict[str, Any]:
     before = path.stat()
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(_READ_AT_ONCE):
             digest.update(chunk)
     return {
-        "name": path.name,
+        "name": os.path.relpath(path, folder),
         "size_bytes": before.st_size,
         "mtime_ns": before.st_mtime_ns,
         "sha256": digest.hexdigest(),
@@ -231,7 +239,7 @@ def check_unchanged(scene: Scene) -> None:
         same = now.st_size == record["size_bytes"]
         if same and now.st_mtime_ns == record["mtime_ns"]:
             continue
-        if not same or _file_record(path)["sha256"] != record["sha256"]:
+        if not same or _file_record(path, path.parent)["sha256"] != record["sha256"]:
             raise SceneError(
                 f"{path} is not the file any more that scene {scene.name} was registered from.",
                 "Put the registered file back, or register this one under another name.",

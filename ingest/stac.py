@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pystac
-from pystac.errors import STACError
+from pystac.errors import STACError, STACTypeError
 
 from cda_db.errors import InputError
 
@@ -49,7 +49,7 @@ def catalogue_rasters(path: str, *, allow_remote: bool = False) -> list[str]:
     try:
         root = pystac.read_file(path)
         items = [root] if isinstance(root, pystac.Item) else list(_items(root))
-    except (STACError, OSError, json.JSONDecodeError, KeyError) as error:
+    except (STACError, STACTypeError, OSError, json.JSONDecodeError, KeyError) as error:
         raise InputError(
             f"{path} cannot be read as a STAC catalogue ({error}).",
             "Give a catalog.json, collection.json or item of STAC 1.0 or later.",

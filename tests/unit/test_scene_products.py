@@ -1,0 +1,148 @@
+"""Names, labels, seam maps, margins, lists and STAC catalogues: what a scene is called and of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pystac
+import pytest
+import rasterio
+from rasterio.transform import Affine
+from shapely.geometry import box
+
+from cda_db.errors import InputError, SceneError
+from ingest.neighbours import write_with_margin
+from ingest.products import describe_product, murray_tile
+from ingest.reader import TileReader
+from ingest.register import find_files
+from ingest.scene import open_scenes
+from ingest.seams import SeamMap, read_seam_map
+from ingest.source import ReadOptions
+from ingest.stac import catalogue_rasters, expand_catalogues
+from tests.scene_files import MARS_R, Disc, apart_m, draw, found_discs, proj_lonlat, write
+
+MARS = "IAU_2015:49910"
+DEGREE = np.radians(1.0) * MARS_R
+
+
+@pytest.mark.parametrize(
+    ("name", "product", "instrument"),
+    [
+        ("P17_007703_2313_XN_51N345W.jpeg", "P17_007703_2313_XN_51N345W", "CTX"),
+        ("ESP_037117_1755_RED.abrowse.jpg", "ESP_037117_1755_RED", "HIRISE"),
+        ("PSP_001777_1650_RED.JP2", "PSP_001777_1650_RED", "HIRISE"),
+        ("DTEEC_003940_1825_003674_1825_A01.IMG", "DTEEC_003940_1825_003674_1825_A01",
+         "HIRISE DTM"),
+        ("h5270_0000_nd4.img", "h5270_0000_nd4", "HRSC"),
+        ("I01001001RDR.QUB", "I01001001RDR", "THEMIS"),
+        ("V45678012.tif", "V45678012", "THEMIS"),
+        ("M104311715LE.IMG", "M104311715LE", "LROC NAC"),
+        ("M1162085722ME.tif", "M1162085722ME", "LROC WAC"),
+        ("WAC_GLOBAL_E300N0450_100M.IMG", "WAC_GLOBAL_E300N0450_100M", "LROC WAC"),
+        ("AS15-M-0299_crop.cub", "AS15-M-0299", "Metric/Panoramic"),
+        ("holiday.jpg", None, None),
+    ],
+)  # fmt: skip
+def test_file_names_tell_product_and_instrument(name, product, instrument) -> None:
+    found = describe_product(name)
+    assert (found.get("product_id"), found.get("instrument")) == (product, instrument)
+
+
+def test_murray_lab_names() -> None:
+    # The example of DESIGN section 5: the name holds the south-west corner.
+    tile = murray_tile("MurrayLab_CTX_V01_E-004_N-32_Mosaic.tif")
+    assert tile is not None and (tile.version, tile.bounds) == ("V01", (-4, -32, 0, -28))
+    other = murray_tile("MurrayLab_GlobalCTXMosaic_V01_E164_N08.zip")
+    assert other is not None and other.bounds == (164, 8, 168, 12)
+    assert murray_tile("themis_dayir.tif") is None
+
+
+def mosaic_tile(folder: Path, name: str = "MurrayLab_CTX_V01_E-004_N-32_Mosaic.tif") -> Path:
+    transform = Affine(2000, 0, -4 * DEGREE, 0, -2000, -28 * DEGREE)
+    size = int(4 * DEGREE / 2000)
+    grey = np.random.default_rng(0).integers(1, 255, (size, size)).astype(np.uint8)
+    return write(folder / name, grey, MARS, transform)
+
+
+def test_seam_map_names_the_image_of_every_place(tmp_path: Path) -> None:
+    path = mosaic_tile(tmp_path)
+    shapes = geopandas.GeoDataFrame(
+        {"n": [1, 2], "Image": ["P17_007703_2313_XN_51N345W", "B01_009876_1500_XI_30S002W"]},
+        geometry=[box(-4 * DEGREE, -32 * DEGREE, -2 * DEGREE, -28 * DEGREE),
+                  box(-2 * DEGREE, -32 * DEGREE, 0, -28 * DEGREE)],
+        crs=rasterio.crs.CRS.from_user_input(MARS).to_wkt(),
+    )  # fmt: skip
+    shapes.to_file(tmp_path / "MurrayLab_CTX_V01_E-004_N-32_SeamMap.shp")
+    (scene,) = open_scenes(str(path))
+    assert scene.label["murray_tile"]["bounds"] == [-4, -32, 0, -28]
+    images = scene.label["seams"]["images"]
+    assert [image[0] for image in images] == shapes["Image"].tolist()
+    seams = read_seam_map(tmp_path / "MurrayLab_CTX_V01_E-004_N-32_SeamMap.shp", "mars")
+    places = np.array([-3.5, 356.5, -0.5, 7.0]), np.array([-30.0, -30.0, -31.0, -30.0])
+    assert seams.product_at(*places) == [images[0][0], images[0][0], images[1][0], None]
+    assert isinstance(seams, SeamMap) and seams.outlines[0].area == pytest.approx(8, rel=1e-3)
+
+
+def test_mosaic_tile_that_lies_elsewhere_than_its_name_says(tmp_path: Path) -> None:
+    path = mosaic_tile(tmp_path, "MurrayLab_CTX_V01_E-164_N08_Mosaic.tif")
+    with pytest.raises(SceneError, match="by its name the tile -164 to -160 E"):
+        open_scenes(str(path))
+
+
+def test_margin_from_neighbours_makes_border_craters_whole(tmp_path: Path) -> None:
+    """A disc on the border of two files is cut in both, whole with the margin, and in place."""
+    disc = Disc(10.0, 5.0, 9000.0)
+    whole = Affine(100, 0, 10 * DEGREE - 20_000, 0, -100, 5 * DEGREE + 12_000)
+    pixels = draw((240, 400), whole, proj_lonlat(f"+proj=eqc +R={MARS_R}"), disc)
+    west = write(tmp_path / "west.tif", pixels[:, :200], MARS, whole)
+    east = write(tmp_path / "east.tif", pixels[:, 200:], MARS, whole @ Affine.translation(200, 0))
+    odd = write(tmp_path / "odd.tif", pixels, MARS, whole @ Affine.translation(0.5, 0))
+    edges = write_with_margin(west, [west, east, odd], 128, tmp_path / "w.vrt")
+    assert edges == ("right",)
+    (scene,) = open_scenes(str(tmp_path / "w.vrt"), options=ReadOptions(allow_indirect=True))
+    assert (scene.width, scene.height) == (328, 240)
+    assert scene.view is not None and scene.view["cut_edges"] == ["right"]
+    (found,) = found_discs(scene)
+    assert apart_m(found, disc) < 100 and found.diameter_m == pytest.approx(9000, abs=100)
+    assert {record["name"] for record in scene.label["files"]} == {"w.vrt", "west.tif", "east.tif"}
+    with pytest.raises(InputError, match="no neighbour"):
+        write_with_margin(west, [odd], 128, tmp_path / "x.vrt")
+    write(tmp_path / "east.tif", 255 - pixels[:, 200:], MARS, whole @ Affine.translation(200, 0))
+    with pytest.raises(SceneError, match="not the file any more"), TileReader(scene, 1, 256, 64):
+        pass
+
+
+def test_folders_patterns_and_lists(tmp_path: Path) -> None:
+    for name in ("b.tif", "a.tif", "note.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    both = [str(tmp_path / "a.tif"), str(tmp_path / "b.tif")]
+    assert find_files([str(tmp_path)]) == both
+    assert find_files([str(tmp_path / "*.tif"), both[0]]) == both
+    listing = tmp_path / "all.lis"
+    listing.write_text(f"# scenes\nb.tif\n\n{both[0]} # absolute\n")
+    assert find_files([f"@{listing}"]) == [both[1], both[0]]
+    for bad in (str(tmp_path / "*.jp2"), f"@{tmp_path / 'none.lis'}"):
+        with pytest.raises(InputError):
+            find_files([bad])
+
+
+def test_stac_catalogue_of_local_rasters(tmp_path: Path) -> None:
+    path = mosaic_tile(tmp_path, "tile.tif")
+    catalogue = pystac.Catalog("ctx", "planetary COGs")
+    item = pystac.Item("tile", {"type": "Point", "coordinates": [0, 0]}, [0, 0, 0, 0],
+                       pystac.utils.str_to_datetime("2020-01-01T00:00:00Z"), {})  # fmt: skip
+    item.add_asset("image", pystac.Asset(str(path), media_type=pystac.MediaType.COG))
+    item.add_asset("thumbnail", pystac.Asset(str(tmp_path / "t.png"), media_type="image/png"))
+    catalogue.add_item(item)
+    catalogue.normalize_and_save(str(tmp_path / "stac"), pystac.CatalogType.SELF_CONTAINED)
+    root = str(tmp_path / "stac" / "catalog.json")
+    (asset,) = expand_catalogues([root])
+    assert Path(asset).resolve() == path
+    with pytest.raises(InputError, match="--allow-indirect"):
+        catalogue_rasters("https://example.org/catalog.json")
+    (tmp_path / "no.json").write_text(json.dumps({"a": 1}))
+    with pytest.raises(InputError, match="cannot be read as a STAC"):
+        catalogue_rasters(str(tmp_path / "no.json"))
