@@ -8,6 +8,7 @@ opposite is a population that is too even (a saturated surface, an incomplete co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +64,7 @@ def randomness(
     *,
     simulations: int = 999,
     rate: float = 0.05,
+    progress: Callable[[int], None] | None = None,
 ) -> tuple[Randomness, Randomness]:
     """M2CND and SDAA of the craters against `simulations` random populations.
 
@@ -74,6 +76,8 @@ def randomness(
     for k in range(simulations):
         x, y = coverage.draw(len(lon), rng)
         random[k] = m2cnd_deg(x, y), sdaa_sr(x, y, coverage)
+        if progress is not None:
+            progress(1)
     return (
         _verdict("m2cnd_deg", m2cnd_deg(lon, lat), random[:, 0], -1.0, rate),
         _verdict("sdaa_sr", sdaa_sr(lon, lat, coverage), random[:, 1], 1.0, rate),
