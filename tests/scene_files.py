@@ -119,13 +119,13 @@ def found_discs(
                 x0, y0 = reader.grid.origin(row, column)
                 discs += [
                     _to_sphere(grid, box, (x0, y0), level)
-                    for box in _blobs(picture)
+                    for box in blobs(picture)
                     if not _cut(box, (x0, y0), reader.grid)
                 ]
     return discs
 
 
-def _blobs(picture: NDArray[np.uint8]) -> list[tuple[float, float, float, float]]:
+def blobs(picture: NDArray[np.uint8]) -> list[tuple[float, float, float, float]]:
     """Boxes of bright blobs with sub-pixel edges: the half-way level between grey 100 and 250."""
     labels, _ = ndimage.label(picture > 175)
     boxes = []

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Geod, Proj
 from rasterio.transform import Affine
+from scene_files import MARS_R, write
 
 from cda_db.scenes import Scene
 from ingest.coverage import MAX_CELLS, candidate_cells, coverage_order, to_ranges
 from ingest.grid import SceneGrid
 from ingest.scene import open_scenes
 from ingest.sphere import SphereProjection
-from tests.scene_files import MARS_R, write
 
 PX = 8000.0
 SPHERE = f"+R={MARS_R} +units=m"

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.transform import Affine
+from scene_files import MARS_R, write
 
 from ingest.radiometry import to_bytes
 from ingest.reader import TileReader
 from ingest.scene import open_scenes, open_seen
 from ingest.shading import Shading, shade
-from tests.scene_files import MARS_R, write
 
 MARS = "IAU_2015:49910"
 PLACE = Affine(100, 0, 1e6, 0, -100, 2e5)

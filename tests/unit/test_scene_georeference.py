@@ -13,6 +13,7 @@ from pyproj import Proj
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.transform import Affine
+from scene_files import MARS_R, Disc, apart_m, draw, found_discs, write
 
 from cda_db.errors import InputError, SceneError
 from ingest.control_points import ControlPoints, points_of_csv
@@ -20,7 +21,6 @@ from ingest.georeference import fit_points
 from ingest.map_images import MapRequest, map_image
 from ingest.scene import open_scenes
 from ingest.source import ReadOptions
-from tests.scene_files import MARS_R, Disc, apart_m, draw, found_discs, write
 
 # A frame turned by 30 degrees, 120 m/px along and 90 m/px across, on the map of each place.
 FRAME = Affine.rotation(30) @ Affine.scale(90, -120)

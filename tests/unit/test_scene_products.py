@@ -11,6 +11,7 @@ import pystac
 import pytest
 import rasterio
 from rasterio.transform import Affine
+from scene_files import MARS_R, Disc, apart_m, draw, found_discs, proj_lonlat, write
 from shapely.geometry import box
 
 from cda_db.errors import InputError, SceneError
@@ -22,7 +23,6 @@ from ingest.scene import open_scenes
 from ingest.seams import SeamMap, read_seam_map
 from ingest.source import ReadOptions
 from ingest.stac import catalogue_rasters, expand_catalogues
-from tests.scene_files import MARS_R, Disc, apart_m, draw, found_discs, proj_lonlat, write
 
 MARS = "IAU_2015:49910"
 DEGREE = np.radians(1.0) * MARS_R

@@ -9,12 +9,12 @@ import pytest
 import rasterio
 from rasterio.control import GroundControlPoint
 from rasterio.transform import Affine
+from scene_files import write
 
 from cda_db.errors import SceneError
 from ingest.reader import TileReader
 from ingest.scene import open_scenes
 from ingest.source import ReadOptions
-from tests.scene_files import write
 
 MARS = "IAU_2015:49910"
 PLACE = Affine(100, 0, 1e6, 0, -100, 2e5)

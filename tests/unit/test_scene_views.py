@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from pyproj import CRS
 from rasterio.transform import Affine
+from scene_files import MARS_R, Disc, apart_m, draw, found_discs, proj_lonlat, write
 
 from ingest.scene import open_scenes, scene_grid
 from ingest.views import BAND_LAT_DEG, CAP_LAT_DEG, EQUIRECTANGULAR_LIMIT, STRETCH_LIMIT
-from tests.scene_files import MARS_R, Disc, apart_m, draw, found_discs, proj_lonlat, write
 
 SPHERE = f"+R={MARS_R} +units=m"
 DEGREE = np.radians(1.0) * MARS_R
