@@ -6,7 +6,7 @@ import click
 
 from cda_db.output import format_option, progress, show_figures, show_rows
 from ingest.run_commands import run
-from ingest.scene_commands import scenes
+from ingest.scene_commands import georeference, scenes
 
 
 @click.group()
@@ -15,6 +15,7 @@ def ingest() -> None:
 
 
 ingest.add_command(scenes)
+ingest.add_command(georeference)
 ingest.add_command(run)
 
 _run_option = click.option("--run", "run_name", required=True, metavar="NAME", help="The run.")
