@@ -161,6 +161,15 @@ def scene_ids(conn: Connection, body: str) -> list[int]:
     return [row[0] for row in rows]
 
 
+def list_scenes(conn: Connection) -> list[dict[str, Any]]:
+    """Every registered scene by name: id, body, kind, size, pixel scale, file."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            "SELECT scene_id, name, body, kind, projection, width, height, pixel_scale_m, path"
+            " FROM cda.scene ORDER BY name"
+        ).fetchall()
+
+
 def scene_from_json(data: dict[str, Any]) -> Scene:
     """The scene of ``cda.scene_json``: all that a worker needs, without outline and coverage."""
     values = {name: data[name] for name in (*_PLAIN_FIELDS, *_JSON_FIELDS)}
