@@ -10,7 +10,7 @@ from cda_db.output import format_option, progress, show_rows
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="PATH...")
 @click.option("--body", help="Body that the files must be of; Earth must be named.")
 @click.option(
     "--kind",
@@ -29,6 +29,7 @@ from cda_db.output import format_option, progress, show_rows
 @click.option("--z-unit", "z_unit_m", type=float, help="Metres of one unit of an elevation model.")
 @click.option("--allow-indirect", is_flag=True, help="Accept VRTs, URLs, files of other folders.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Files at once.")
+@click.option("--list", "only_list", is_flag=True, help="Print what is registered.")
 @format_option
 def scenes(
     paths: tuple[str, ...],
@@ -40,6 +41,7 @@ def scenes(
     z_unit_m: float | None,
     allow_indirect: bool,
     jobs: int,
+    only_list: bool,
     output_format: str,
 ) -> None:
     """Register map-projected rasters as scenes.
@@ -54,12 +56,20 @@ def scenes(
       cda ingest scenes themis/*.tif
       cda ingest scenes moon_dem.tif --kind elevation --body moon
       cda ingest scenes @mosaic.txt --body mars --jobs 4 --format json
+      cda ingest scenes --list
     """
     from cda_db.connection import connect
+    from cda_db.scenes import list_scenes
     from ingest.register import SceneSettings, find_files, register_files
     from ingest.source import ReadOptions
     from ingest.stac import expand_catalogues
 
+    if only_list:
+        with connect(role="cda_reader") as conn:
+            show_rows(list_scenes(conn), output_format)
+        return
+    if not paths:
+        raise click.UsageError("Give PATH..., or --list.")
     options = ReadOptions(band, nodata, longitude, z_unit_m, allow_indirect)
     files = find_files(expand_catalogues(paths, allow_remote=allow_indirect))
     with connect(role="cda_owner") as conn, progress("Scenes", len(files)) as advance:

@@ -56,6 +56,9 @@ def test_a_folder_is_registered_once_and_refusals_leave_nothing(
     again = cda("ingest", "scenes", str(folder / "[ab].tif"), "--body", "mars", "--jobs", "2")
     assert (again.exit_code, n_scenes(database)) == (0, 2)
     assert "2 known" in again.stderr
+    listed = json.loads(cda("ingest", "scenes", "--list", "--format", "json").stdout)
+    assert [row["name"] for row in listed] == ["a", "b"]
+    assert cda("ingest", "scenes").exit_code == 2
     # The same content under another name is the same scene; other content under its name is not.
     write(tmp_path / "copy.tif", GREY, MARS, PLACE)
     assert "1 known" in cda("ingest", "scenes", tmp_path / "copy.tif").stderr
