@@ -15,12 +15,14 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN radians(public.q3c_dist(lon_1, lat_1, lon_2, lat_2)) * radius_m;
 COMMENT ON FUNCTION cda.great_circle_m(float8, float8, float8, float8, float8) IS
 'Great-circle distance in metres of two points (degrees) on a sphere of radius_m metres.
-Example: SELECT cda.great_circle_m(0, 0, 90, 0, 3396190) -- 5334723.2, a quarter of Mars';
+Example: SELECT cda.great_circle_m(0, 0, 90, 0, 3396190) -- 5334722.8, a quarter of Mars';
 
+-- Not STRICT: the planner does not inline a strict function that holds CASE, GREATEST or LEAST, and
+-- a call costs more than the formula. circle_iou returns null for null.
 CREATE OR REPLACE FUNCTION cda.lens_area(
     distance float8, radius_1 float8, radius_2 float8
 ) RETURNS float8
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN
     radius_1 * radius_1 * acos(greatest(-1, least(1,
         (distance * distance + radius_1 * radius_1 - radius_2 * radius_2)
@@ -38,8 +40,9 @@ Example: SELECT cda.lens_area(1, 1, 1) -- 1.2284';
 CREATE OR REPLACE FUNCTION cda.circle_iou(
     distance_m float8, radius_1 float8, radius_2 float8
 ) RETURNS float8
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
+    WHEN distance_m + radius_1 + radius_2 IS NULL THEN NULL
     WHEN distance_m >= radius_1 + radius_2 THEN 0
     WHEN distance_m <= abs(radius_1 - radius_2) THEN
         (least(radius_1, radius_2) / greatest(radius_1, radius_2)) ^ 2

@@ -1,11 +1,12 @@
 -- Map plane to sphere, and how large a box of the map is on the ground.
 -- Closed formulas of the sphere (Snyder 1987, USGS PP 1395), checked against PROJ in the tests:
 -- ST_Transform gives no scale factors, and 10^8 boxes want less than a microsecond each.
+-- Not STRICT where there is CASE, GREATEST or LEAST: the planner would not inline them.
 
 CREATE OR REPLACE FUNCTION cda.map_lat(
     projection text, x float8, y float8, lat_ts float8, radius float8
 ) RETURNS float8
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE projection
     WHEN 'equirectangular' THEN greatest(-90, least(90, degrees(y / radius)))
     WHEN 'lonlat' THEN greatest(-90, least(90, y))
@@ -22,7 +23,7 @@ Example: SELECT cda.map_lat(''equirectangular'', 0, 592747.0, 0, 3396190) -- 10.
 CREATE OR REPLACE FUNCTION cda.map_lon(
     projection text, x float8, y float8, lat float8, lon_0 float8, lat_ts float8, radius float8
 ) RETURNS float8
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN cda.wrap_lon(lon_0 + CASE projection
     WHEN 'equirectangular' THEN degrees(x / (radius * cosd(lat_ts)))
     WHEN 'lonlat' THEN x - lon_0
@@ -39,7 +40,7 @@ Example: SELECT cda.map_lon(''polar_stereographic'', 1000, 0, 89.98, 0, 90, 3396
 CREATE OR REPLACE FUNCTION cda.map_x_east(
     projection text, lat float8, lat_ts float8, radius float8
 ) RETURNS float8
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE projection
     WHEN 'equirectangular' THEN cosd(lat_ts) / greatest(cosd(lat), 1e-12)
     WHEN 'lonlat' THEN degrees(1 / (radius * greatest(cosd(lat), 1e-12)))
@@ -55,7 +56,7 @@ Example: SELECT cda.map_x_east(''equirectangular'', 60, 0, 3396190) -- 2';
 CREATE OR REPLACE FUNCTION cda.map_y_north(
     projection text, lat float8, lat_ts float8, radius float8
 ) RETURNS float8
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE projection
     WHEN 'equirectangular' THEN 1
     WHEN 'lonlat' THEN degrees(1 / radius)
@@ -69,7 +70,7 @@ Example: SELECT cda.map_y_north(''equirectangular'', 60, 0, 3396190) -- 1';
 CREATE OR REPLACE FUNCTION cda.map_x_north(
     projection text, lon float8, lat float8, lon_0 float8
 ) RETURNS float8
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE projection
     WHEN 'sinusoidal' THEN -radians(cda.wrap_lon(lon - lon_0)) * sind(lat)
     ELSE 0

@@ -128,13 +128,13 @@ CREATE OR REPLACE TRIGGER run_level_complete BEFORE INSERT ON cda.run_level
 FOR EACH ROW EXECUTE FUNCTION cda.refuse_level();
 
 CREATE OR REPLACE FUNCTION cda.level_size(size_px int, factor real) RETURNS int
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ceil(size_px / factor::float8)::int;
 COMMENT ON FUNCTION cda.level_size(int, real) IS
 'Pixels of a scene''s side at a level. Example: SELECT cda.level_size(1000, 8) -- 125';
 
 CREATE OR REPLACE FUNCTION cda.tile_count(level_px int, tile_px int, overlap_px int) RETURNS int
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN greatest(1, ceil((level_px - overlap_px) / (tile_px - overlap_px)::float8)::int);
 COMMENT ON FUNCTION cda.tile_count(int, int, int) IS
 'Tiles along a side of level_px pixels. Example: SELECT cda.tile_count(1000, 416, 96) -- 3';
@@ -142,7 +142,7 @@ COMMENT ON FUNCTION cda.tile_count(int, int, int) IS
 CREATE OR REPLACE FUNCTION cda.tile_origin(
     place int, level_px int, tile_px int, overlap_px int
 ) RETURNS int
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN least(place * (tile_px - overlap_px), greatest(level_px - tile_px, 0));
 COMMENT ON FUNCTION cda.tile_origin(int, int, int, int) IS
 'First pixel of the tile at a place (row or column): the last tile is moved back to end with the

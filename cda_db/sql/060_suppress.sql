@@ -50,10 +50,11 @@ COMMENT ON FUNCTION cda.suppress_begin(int) IS
 'Make this session''s scratch tables and the order of the run''s batches by content.
 Example: SELECT cda.suppress_begin(7)';
 
+-- Not STRICT, so that the planner inlines it though it holds CASE and GREATEST.
 CREATE OR REPLACE FUNCTION cda.zone_distance_deg(
     lon float8, lat float8, west float8, south float8, east float8, north float8
 ) RETURNS float8
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN greatest(
     0, south - lat, lat - north,
     -- to the nearer of the two meridians, the short way round; past 90 degrees to the pole
@@ -75,7 +76,7 @@ COMMENT ON FUNCTION cda.cube_scale() IS
 'Cubes a metre of the grid of each class. Example: SELECT (cda.cube_scale())[1] -- 0.03125';
 
 CREATE OR REPLACE FUNCTION cda.radius_class(radius_m float8) RETURNS int
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN greatest(0, floor(ln(radius_m) * 0.7213475204444817::float8))::int;
 COMMENT ON FUNCTION cda.radius_class(float8) IS
 'k of [4^k, 4^(k+1)) metres, 0 below; suppression keeps a grid a class.
