@@ -118,7 +118,7 @@ def found_discs(
             for column, picture in zip(columns, tiles, strict=True):
                 x0, y0 = reader.grid.origin(row, column)
                 discs += [
-                    _to_sphere(grid, box, (x0, y0), level)
+                    to_sphere(grid, box, (x0, y0), level)
                     for box in blobs(picture)
                     if not _cut(box, (x0, y0), reader.grid)
                 ]
@@ -153,9 +153,10 @@ def _cut(box: tuple[float, float, float, float], corner: tuple[int, int], grid: 
     )
 
 
-def _to_sphere(
+def to_sphere(
     grid: Any, box: tuple[float, float, float, float], corner: tuple[int, int], level: float
 ) -> Disc:
+    """A box of a tile whose top left pixel is ``corner``, as a disc on the sphere."""
     col = np.array((corner[0] + (box[0] + box[2]) / 2) * level)
     row = np.array((corner[1] + (box[1] + box[3]) / 2) * level)
     lon, lat = grid.to_lonlat(col, row)
