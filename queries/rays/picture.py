@@ -33,6 +33,7 @@ def draw_rays(
         axes.set_theta_zero_location("N")
         axes.set_theta_direction(-1)
         axes.tick_params(labelsize=8)
+        axes.set_axisbelow(True)
     _draw_rose(rose, found, candidate, rays)
     _draw_ground(ground, found, candidate, rays, small)
     sites = found.candidates

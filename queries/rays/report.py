@@ -138,7 +138,8 @@ def _add_pointing(table: gpd.GeoDataFrame, small: CraterSet, found: RaySearch) -
     (score, reach), (control, _) = scores
     above = len(control) - np.searchsorted(np.sort(control), score, side="left")
     table["pointing"] = score
-    table["pointing_p"] = (above + 1.0) / (len(control) + 1.0)
+    chance = (above + 1.0) / (len(control) + 1.0)
+    table["pointing_p"] = np.where(reach > 0, chance, np.nan)
     table["clusters_in_reach"] = reach
 
 

@@ -81,9 +81,10 @@ def write_table(path: Path, table: gpd.GeoDataFrame, layer: str) -> None:
 
 def draw_secondaries(craters: CraterSet, report: SecondaryReport) -> Figure:
     """Map of the craters: equal-distance about their middle, or the whole globe in lon/lat."""
-    figure = Figure(figsize=(9.0, 6.5), layout="constrained")
-    axes = figure.add_subplot()
     x, y, label = _plane(craters)
+    aspect = float(np.clip(np.ptp(y) / np.ptp(x), 0.3, 1.0)) if len(craters) > 1 else 1.0
+    figure = Figure(figsize=(9.0, 9.0 * aspect + 1.3), layout="constrained")
+    axes = figure.add_subplot()
     flag = report.clustering.flagged
     size = np.clip(3e4 / max(len(craters), 1), 0.4, 8.0)
     axes.scatter(x[~flag], y[~flag], s=size, c="#9aa0a6", lw=0, label="as expected")
