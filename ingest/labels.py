@@ -38,17 +38,11 @@ def read_label(dataset: Any) -> dict[str, Any]:
     for domain in _DOMAINS:
         if domain not in dataset.tag_namespaces():
             continue
-        text = _text(dataset.tags(ns=domain))
-        if domain.startswith("json"):
-            return _first_json(text)
-        return _xml(ElementTree.fromstring("=".join(text)))
+        (item,) = dataset.tags(ns=domain).items()
+        if domain == "xml:PDS4":
+            return _xml(ElementTree.fromstring(item[1]))
+        return _first_json(item)  # rasterio splits the document at its first "=" or ":"
     return {}
-
-
-def _text(tags: dict[str, str]) -> tuple[str, ...]:
-    # rasterio splits the one document of the domain at its first "=" or ":".
-    (item,) = tags.items()
-    return item
 
 
 def _first_json(parts: tuple[str, ...]) -> dict[str, Any]:
@@ -111,8 +105,14 @@ def _number(value: str) -> float | None:
         return None
 
 
-def frame_hints(tree: dict[str, Any], longitude: str | None) -> FrameHints:
-    """What the label says of the frame where GDAL's CRS does not (see ``FrameHints``)."""
+def frame_hints(tree: dict[str, Any], driver: str, longitude: str | None) -> FrameHints:
+    """What the label says of the frame where GDAL's CRS does not (see ``FrameHints``).
+
+    Args:
+        tree: from ``read_label``.
+        driver: GDAL's; its PDS4 reader turns west-positive meridians, the others do not.
+        longitude: a person's statement for a CRS that lost its axis.
+    """
     direction = find_keyword(tree, "longitudedirection", "positivelongitudedirection") or ""
     latitude = find_keyword(tree, "latitudetype", "coordinatesystemname") or ""
     equatorial = _radius(tree, "equatorialradius", "aaxisradius", "semimajorradius")
@@ -121,7 +121,7 @@ def frame_hints(tree: dict[str, Any], longitude: str | None) -> FrameHints:
     if "graphic" in latitude.lower() and equatorial is not None and polar is not None:
         axes = (equatorial, polar)
     return FrameHints(
-        west_positive_centre="west" in direction.lower(),
+        west_positive_centre="west" in direction.lower() and driver != "PDS4",
         ographic_axes_m=axes,
         longitude=longitude,
         target=find_keyword(tree, "targetname"),

@@ -123,7 +123,8 @@ def _projected(
         if source.dataset.transform.is_identity:
             raise SceneError(f"{name}: a CRS is given, but it has no world file.", GEOREFERENCE)
         wkt = _user_wkt(request.crs)
-    hints = frame_hints(read_label(source.dataset), request.options.longitude)
+    label = read_label(source.dataset)
+    hints = frame_hints(label, source.dataset.driver, request.options.longitude)
     frame = source_frame(wkt, name, body=request.body, hints=hints)
     maps = []
     for view in choose_views(source, frame):

@@ -81,7 +81,7 @@ def open_scenes(
 
 def _frame(source: RasterSource, label: dict[str, Any], body: str | None) -> SourceFrame:
     wkt = source.dataset.crs.to_wkt(version="WKT2_2019")
-    hints = frame_hints(label, source.options.longitude)
+    hints = frame_hints(label, source.dataset.driver, source.options.longitude)
     return source_frame(wkt, str(source.path), body=body, hints=hints)
 
 

@@ -29,7 +29,7 @@ def test_disc_comes_out_where_it_was_drawn(case, tmp_path: Path) -> None:
     pixels = draw((300, 300), transform, to_lonlat, disc)
     scene, *others = open_scenes(str(write(tmp_path / "s.tif", pixels, crs, transform)))
     assert (scene.body, others) == ("mars", [])
-    found = found_discs(scene, tile=512, overlap=256)
+    found = found_discs(scene)
     assert len(found) == 1
     assert apart_m(found[0], disc) < scene.pixel_scale_m
     assert found[0].diameter_m == pytest.approx(disc.diameter_m, abs=1.0 * scene.pixel_scale_m)
@@ -51,7 +51,7 @@ def test_west_positive_map_that_lost_its_axis_needs_a_statement(tmp_path: Path) 
     with pytest.raises(SceneError, match="--longitude west"):
         open_scenes(path)
     (scene,) = open_scenes(path, options=ReadOptions(longitude="west"))
-    (found,) = found_discs(scene, tile=512, overlap=256)
+    (found,) = found_discs(scene)
     assert apart_m(found, disc) < scene.pixel_scale_m
 
 
@@ -82,5 +82,85 @@ def test_isis_label_counts_as_it_says(latitude_type, direction, tmp_path: Path) 
         LONGITUDE_DIRECTION=direction,
     )  # fmt: skip
     (scene,) = open_scenes(str(path))
-    (found,) = found_discs(scene, tile=512, overlap=256)
+    (found,) = found_discs(scene)
     assert apart_m(found, disc) < scene.pixel_scale_m
+
+
+@pytest.mark.parametrize("latitude_type", ["Planetocentric", "Planetographic"])
+@pytest.mark.parametrize("direction", ["Positive East", "Positive West"])
+def test_pds4_label_counts_as_it_says(latitude_type, direction, tmp_path: Path) -> None:
+    graphic = latitude_type == "Planetographic"
+    disc = Disc(33.0, 16.0, 4000)
+    lat_map = float(ographic(disc.lat)) if graphic else disc.lat
+    x = np.radians(disc.lon - 30.0) * MARS_R * np.cos(np.radians(20.0))
+    transform = around((x, np.radians(lat_map) * MARS_R), PX)
+
+    def to_lonlat(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        lat = np.degrees(y / MARS_R)
+        lon = 30.0 + np.degrees(x / MARS_R / np.cos(np.radians(20.0)))
+        return lon, ocentric(lat) if graphic else lat
+
+    pixels = draw((300, 300), transform, to_lonlat, disc)
+    axes = f"+a={MARS_R} +b={MARS_B}" if graphic else f"+R={MARS_R}"
+    path = write(
+        tmp_path / "s.xml", pixels, f"+proj=eqc +lat_ts=20 +lon_0=30 {axes} +units=m", transform,
+        driver="PDS4", LATITUDE_TYPE=latitude_type, LONGITUDE_DIRECTION=direction,
+        VAR_TARGET="Mars", VAR_TARGET_TYPE="Planet",
+    )  # fmt: skip
+    (scene,) = open_scenes(str(path))
+    (found,) = found_discs(scene)
+    assert apart_m(found, disc) < scene.pixel_scale_m
+    assert {record["name"] for record in scene.label["files"]} == {"s.xml", "s.img"}
+
+
+PDS3 = """PDS_VERSION_ID = PDS3
+RECORD_TYPE = FIXED_LENGTH
+RECORD_BYTES = 300
+FILE_RECORDS = 310
+LABEL_RECORDS = 10
+^IMAGE = 11
+TARGET_NAME = MARS
+PRODUCT_ID = "P17_007703_2313_XN_51N345W"
+INSTRUMENT_ID = "CTX"
+INCIDENCE_ANGLE = 61.5 <DEG>
+OBJECT = IMAGE
+ LINES = 300
+ LINE_SAMPLES = 300
+ SAMPLE_TYPE = MSB_UNSIGNED_INTEGER
+ SAMPLE_BITS = 8
+END_OBJECT = IMAGE
+OBJECT = IMAGE_MAP_PROJECTION
+ MAP_PROJECTION_TYPE = "EQUIRECTANGULAR"
+ COORDINATE_SYSTEM_NAME = "{system}"
+ A_AXIS_RADIUS = 3396.19 <KM>
+ B_AXIS_RADIUS = 3396.19 <KM>
+ C_AXIS_RADIUS = 3396.19 <KM>
+ POSITIVE_LONGITUDE_DIRECTION = "{direction}"
+ CENTER_LATITUDE = 20.0 <DEG>
+ CENTER_LONGITUDE = {lon} <DEG>
+ LINE_PROJECTION_OFFSET = {line}
+ SAMPLE_PROJECTION_OFFSET = {sample}
+ MAP_SCALE = 100.0 <M/PIXEL>
+ MAP_RESOLUTION = 592.747 <PIX/DEG>
+END_OBJECT = IMAGE_MAP_PROJECTION
+END
+"""
+
+
+@pytest.mark.parametrize(("direction", "lon"), [("EAST", 30.0), ("WEST", 330.0)])
+def test_pds3_label_counts_as_it_says(direction: str, lon: float, tmp_path: Path) -> None:
+    """30 E is 330 W; the offsets are those of the map's origin, in pixels, as PDS3 has them."""
+    text = PDS3.format(
+        system="PLANETOCENTRIC", direction=direction, lon=lon, line=9500.0, sample=-2800.0
+    )
+    head = text.replace("\n", "\r\n").encode()
+    grey = np.random.default_rng(0).integers(0, 255, (300, 300)).astype(np.uint8)
+    path = tmp_path / "s.img"
+    path.write_bytes(head.ljust(3000) + grey.tobytes())
+    (scene,) = open_scenes(str(path))
+    west, _, _, north = scene.footprint.bounds
+    pixel_deg = np.degrees(100 / MARS_R)
+    assert north == pytest.approx(9500 * pixel_deg, abs=1.1 * pixel_deg)
+    expected = 30.0 + 2800 * pixel_deg / np.cos(np.radians(20.0))
+    assert west == pytest.approx(expected, abs=1.1 * pixel_deg)
+    assert scene.label["incidence_deg"] == 61.5 and scene.label["instrument"] == "CTX"
