@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
 
 from cda_db.errors import SchemaError
@@ -30,14 +32,34 @@ def _config(connection: Connection | None = None) -> Config:
 def migrate(engine: Engine, revision: str = "head") -> list[str]:
     """Upgrade to ``revision`` as the owner role, in one transaction; nothing is left half-done.
 
+    Functions and views are there at the head only: a revision may change any table under them.
+
     Returns:
         Names of the SQL files that were applied.
+
+    Raises:
+        SchemaError: the database is at a revision that this code does not know.
     """
+    return _go(engine, command.upgrade, revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Go back to ``revision`` (``base``: no tables at all); what it has no table for is lost."""
+    _go(engine, command.downgrade, revision)
+
+
+def _go(engine: Engine, step: Callable[[Config, str], None], revision: str) -> list[str]:
     with engine.begin() as connection:
         connection.execute(text(f"SET LOCAL ROLE {OWNER_ROLE}"))
         connection.execute(text(_LOCK))
         config = _config(connection)
-        command.upgrade(config, revision)
+        try:
+            step(config, revision)
+        except CommandError as error:
+            raise SchemaError(
+                f"This code cannot migrate the database: {error}.",
+                "Use the version of the code that made it, or a newer one.",
+            ) from error
         applied: list[str] = config.attributes.get("applied", [])
         return applied
 

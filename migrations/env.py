@@ -7,8 +7,14 @@ from __future__ import annotations
 
 from alembic import context
 
-from cda_db.sqlfiles import apply_changed
-from cda_db.tables import metadata
+from cda_db.sqlfiles import apply_changed, drop_all
+from cda_db.row_tables import metadata
+
+# Alembic's own table, the only one that metadata does not describe.
+_COMMENTS = (
+    "COMMENT ON TABLE cda.alembic_version IS 'Revision of the tables'",
+    "COMMENT ON COLUMN cda.alembic_version.version_num IS 'revision in migrations/versions'",
+)
 
 
 def run() -> None:
@@ -21,9 +27,13 @@ def run() -> None:
         include_schemas=True,
     )
     with context.begin_transaction():
+        if context.get_revision_argument() != context.get_context().get_current_revision():
+            # a table that functions and views stand on cannot change under them
+            drop_all(connection)
         context.run_migrations()
-    head = context.script.get_current_head()
-    if context.get_context().get_current_revision() == head:
+    if context.get_context().get_current_revision() == context.script.get_current_head():
+        for statement in _COMMENTS:
+            connection.exec_driver_sql(statement)
         context.config.attributes["applied"] = apply_changed(connection)
 
 

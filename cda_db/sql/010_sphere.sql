@@ -1,10 +1,10 @@
 -- Distances and overlaps on a body's sphere.
 -- Q3C measures angles and knows no planet; metres come from the body's radius.
 
--- lon + 180 of the last double below 180 rounds to 360: without the bound it would leave the range
+-- The last double below 180 must stay: lon + 180 rounds to 360, and it would leave the range.
 CREATE OR REPLACE FUNCTION cda.wrap_lon(lon float8) RETURNS float8
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN greatest(-180, lon - 360 * floor((lon + 180) / 360));
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN lon >= -180 AND lon < 180 THEN lon ELSE lon - 360 * floor((lon + 180) / 360) END;
 COMMENT ON FUNCTION cda.wrap_lon(float8) IS
 'Longitude in degrees east, brought to [-180, 180). Example: SELECT cda.wrap_lon(207.76) -- -152.24';
 

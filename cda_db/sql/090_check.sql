@@ -3,12 +3,12 @@
 CREATE OR REPLACE FUNCTION cda.audit(run_id int) RETURNS TABLE (audit text, n bigint)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT 'detections of no finished batch', count(*)
+    SELECT 'detections of no finished batch' AS audit, count(*) AS n
     FROM cda.detection d WHERE d.run_id = audit.run_id AND NOT EXISTS (
         SELECT FROM cda.batch b WHERE b.batch_id = d.detection_id >> 22
         AND b.run_id = d.run_id AND b.state = 'done')
     UNION ALL
-    SELECT 'batches whose count differs from their rows', count(*)
+    SELECT 'batches whose count differs from their rows' AS audit, count(*) AS n
     FROM (SELECT b.batch_id, b.n_detections, b.n_cut FROM cda.batch b
           WHERE b.run_id = audit.run_id AND b.state = 'done') AS b
     LEFT JOIN (SELECT d.detection_id >> 22 AS batch_id, count(*) AS n,
@@ -16,35 +16,36 @@ BEGIN ATOMIC
                FROM cda.detection d WHERE d.run_id = audit.run_id GROUP BY 1) AS x USING (batch_id)
     WHERE b.n_detections <> coalesce(x.n, 0) OR b.n_cut <> coalesce(x.cuts, 0)
     UNION ALL
-    SELECT 'duplicate detections', count(*) - count(DISTINCT d.detection_id)
+    SELECT 'duplicate detections' AS audit, count(*) - count(DISTINCT d.detection_id) AS n
     FROM cda.detection d WHERE d.run_id = audit.run_id
     UNION ALL
-    SELECT 'duplicate craters', count(*) - count(DISTINCT c.crater_id)
+    SELECT 'duplicate craters' AS audit, count(*) - count(DISTINCT c.crater_id) AS n
     FROM cda.crater c WHERE c.run_id = audit.run_id
     UNION ALL
-    SELECT 'duplicate suppressions', count(*) - count(DISTINCT s.detection_id)
+    SELECT 'duplicate suppressions' AS audit, count(*) - count(DISTINCT s.detection_id) AS n
     FROM cda.suppression s WHERE s.run_id = audit.run_id
     UNION ALL
-    SELECT 'craters of no whole detection', count(*)
+    SELECT 'craters of no whole detection' AS audit, count(*) AS n
     FROM cda.crater c WHERE c.run_id = audit.run_id AND NOT EXISTS (
         SELECT FROM cda.detection d WHERE d.run_id = c.run_id
-        AND d.detection_id = c.crater_id AND NOT d.cut)
+        AND d.detection_id = c.crater_id AND NOT d.cut
+        AND (d.lon, d.lat, d.diameter_m, d.score) = (c.lon, c.lat, c.diameter_m, c.score))
     UNION ALL
-    SELECT 'suppressions of no whole detection', count(*)
+    SELECT 'suppressions of no whole detection' AS audit, count(*) AS n
     FROM cda.suppression s WHERE s.run_id = audit.run_id AND NOT EXISTS (
         SELECT FROM cda.detection d WHERE d.run_id = s.run_id
         AND d.detection_id = s.detection_id AND NOT d.cut)
     UNION ALL
-    SELECT 'suppressions by no crater', count(*)
+    SELECT 'suppressions by no crater' AS audit, count(*) AS n
     FROM cda.suppression s WHERE s.run_id = audit.run_id AND NOT EXISTS (
         SELECT FROM cda.crater c WHERE c.run_id = s.run_id AND c.crater_id = s.crater_id)
     UNION ALL
-    SELECT 'detections both kept and suppressed', count(*)
+    SELECT 'detections both kept and suppressed' AS audit, count(*) AS n
     FROM cda.suppression s JOIN cda.crater c
       ON c.run_id = s.run_id AND c.crater_id = s.detection_id
     WHERE s.run_id = audit.run_id
     UNION ALL
-    SELECT 'whole detections without verdict', count(*)
+    SELECT 'whole detections without verdict' AS audit, count(*) AS n
     FROM cda.detection d JOIN cda.batch b ON b.batch_id = d.detection_id >> 22 AND b.decided
     WHERE d.run_id = audit.run_id AND NOT d.cut
       AND EXISTS (SELECT FROM cda.catalogue k WHERE k.run_id = d.run_id)
@@ -55,10 +56,20 @@ BEGIN ATOMIC
       AND NOT EXISTS (SELECT FROM cda.suppression s
                       WHERE s.run_id = d.run_id AND s.detection_id = d.detection_id)
     UNION ALL
-    SELECT 'catalogue counts that differ from rows', count(*)
+    SELECT 'catalogue counts that differ from rows' AS audit, count(*) AS n
     FROM cda.catalogue k WHERE k.run_id = audit.run_id AND (
         k.n_craters <> (SELECT count(*) FROM cda.crater c WHERE c.run_id = k.run_id)
-        OR k.n_suppressed <> (SELECT count(*) FROM cda.suppression s WHERE s.run_id = k.run_id));
+        OR k.n_suppressed <> (SELECT count(*) FROM cda.suppression s WHERE s.run_id = k.run_id)
+        OR k.n_cut <> (SELECT coalesce(sum(b.n_cut), 0) FROM cda.batch b
+                       WHERE b.run_id = k.run_id AND b.decided))
+    UNION ALL
+    SELECT 'roll-ups that do not add up to the catalogue' AS audit, count(*) AS n
+    FROM cda.catalogue k, LATERAL generate_series(0, (
+        SELECT coalesce(max(x.cell_order), 0) FROM cda.crater_count x
+        WHERE x.run_id = k.run_id)) AS o (cell_order)
+    WHERE k.run_id = audit.run_id AND k.rolled_up_at IS NOT NULL AND k.n_craters <> (
+        SELECT coalesce(sum(x.n), 0) FROM cda.crater_count x
+        WHERE x.run_id = k.run_id AND x.cell_order = o.cell_order);
 END;
 COMMENT ON FUNCTION cda.audit(int) IS
 'Counts of what must not be: orphans, duplicates, rows without verdict. All 0 in a sound run.

@@ -59,12 +59,17 @@ def test_poles_seams_and_any_turn(conn: Connection) -> None:
         )
 
 
+def degrees(most: float) -> st.SearchStrategy[float]:
+    """Any angle; PostgreSQL refuses to divide subnormal numbers, which no picture gives."""
+    return st.floats(-most, most, allow_subnormal=False)
+
+
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     st.integers(0, 13),
-    st.lists(st.tuples(st.floats(-180, 180), st.floats(-90, 90)), min_size=1, max_size=40),
+    st.lists(st.tuples(degrees(180), degrees(90)), min_size=1, max_size=40),
 )
 def test_the_centre_of_a_points_cell_is_in_it_and_near(
     module_database: Target, order: int, points: list[tuple[float, float]]
