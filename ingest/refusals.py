@@ -39,14 +39,12 @@ GEOREFERENCE = (
 )
 
 
-def check_path(path: str, allow_indirect: bool) -> Path:
+def check_path(path: str) -> Path:
     """The absolute path of an existing, readable, local file of some length."""
     if "://" in path or path.startswith("/vsi"):
-        if allow_indirect:
-            return Path(path)
         raise SceneError(
             f"{path} is not a local file.",
-            "Fetch it first, or say --allow-indirect if its content never changes.",
+            "Fetch it first, or say --download FOLDER to have that done.",
         )
     try:
         file = Path(os.path.realpath(Path(path).expanduser(), strict=True))
@@ -66,12 +64,9 @@ def check_path(path: str, allow_indirect: bool) -> Path:
 
 def open_raster(file: Path, allow_indirect: bool) -> DatasetReader:
     """A dataset by one of ``DRIVERS``, the one that its extension promises."""
-    drivers = list(DRIVERS)
-    if not str(file).startswith("/vsi") and "://" not in str(file):
-        with file.open("rb") as stream:
-            head = stream.read(200).lstrip()
-        if head.startswith(b"<VRTDataset"):
-            drivers = ["VRT"]
+    with file.open("rb") as stream:
+        head = stream.read(200).lstrip()
+    drivers = ["VRT"] if head.startswith(b"<VRTDataset") else list(DRIVERS)
     if drivers == ["VRT"] and not allow_indirect:
         raise SceneError(
             f"{file} is a VRT: its pixels lie in other files.",

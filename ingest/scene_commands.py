@@ -27,7 +27,8 @@ from cda_db.output import format_option, progress, show_rows
     help="Direction in which the files count longitude, where their CRS has lost it.",
 )
 @click.option("--z-unit", "z_unit_m", type=float, help="Metres of one unit of an elevation model.")
-@click.option("--allow-indirect", is_flag=True, help="Accept VRTs, URLs, files of other folders.")
+@click.option("--allow-indirect", is_flag=True, help="Accept VRTs and files of other folders.")
+@click.option("--download", type=click.Path(file_okay=False), help="Folder to fetch URLs into.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Files at once.")
 @click.option("--list", "only_list", is_flag=True, help="Print what is registered.")
 @format_option
@@ -40,16 +41,17 @@ def scenes(
     longitude: str | None,
     z_unit_m: float | None,
     allow_indirect: bool,
+    download: str | None,
     jobs: int,
     only_list: bool,
     output_format: str,
 ) -> None:
     """Register map-projected rasters as scenes.
 
-    PATH is a file, a folder, a quoted pattern, a list of paths (@list.txt) or a STAC catalogue
-    (catalog.json). A file that is registered already is recognised by its content. Files that
-    cannot be used are reported with the reason, the others are registered; exit status 2 says
-    that there were some.
+    PATH is a file, a folder, a quoted pattern, a list of paths (@list.txt), a STAC catalogue
+    (catalog.json) or, with --download, a URL of a file or of a STAC catalogue. A file that is
+    registered already is recognised by its content. Files that cannot be used are reported with
+    the reason, the others are registered; exit status 2 says that there were some.
 
     \b
     Examples:
@@ -58,8 +60,11 @@ def scenes(
       cda ingest scenes @mosaic.txt --body mars --jobs 4 --format json
       cda ingest scenes --list
     """
+    from pathlib import Path
+
     from cda_db.connection import connect
     from cda_db.scenes import list_scenes
+    from ingest.fetch import fetch, is_url
     from ingest.register import SceneSettings, find_files, register_files
     from ingest.source import ReadOptions
     from ingest.stac import expand_catalogues
@@ -71,7 +76,9 @@ def scenes(
     if not paths:
         raise click.UsageError("Give PATH..., or --list.")
     options = ReadOptions(band, nodata, longitude, z_unit_m, allow_indirect)
-    files = find_files(expand_catalogues(paths, allow_remote=allow_indirect))
+    files = find_files(expand_catalogues(paths, allow_remote=download is not None))
+    if download is not None:
+        files = [str(fetch(file, Path(download))) if is_url(file) else file for file in files]
     with connect(role="cda_owner") as conn, progress("Scenes", len(files)) as advance:
         outcomes = register_files(
             conn, files, SceneSettings(body, kind, options), jobs=jobs, on_done=advance

@@ -41,7 +41,7 @@ class ReadOptions:
         nodata: value that means "not imaged" when the file does not say.
         longitude: "east" or "west" for a CRS that lost its axis direction.
         z_unit_m: metres of one unit of an elevation model.
-        allow_indirect: VRTs, URLs and files that refer to other folders are accepted.
+        allow_indirect: VRTs and files that refer to other folders are accepted.
     """
 
     band: int | None = None
@@ -63,7 +63,7 @@ class RasterSource:
         self, path: str, options: ReadOptions | None = None, *, georeferenced: bool = True
     ) -> None:
         self.options = options or ReadOptions()
-        self.path = check_path(path, self.options.allow_indirect)
+        self.path = check_path(path)
         self._stack = ExitStack()
         self._stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE_MB * 2**20))
         self.dataset = self._stack.enter_context(

@@ -14,6 +14,7 @@ import pystac
 from pystac.errors import STACError, STACTypeError
 
 from cda_db.errors import InputError
+from ingest.fetch import is_url
 
 _RASTERS = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff", "application/x-isis3-cube")
 
@@ -23,7 +24,7 @@ def expand_catalogues(paths: Iterable[str], *, allow_remote: bool = False) -> li
 
     Args:
         paths: files, folders and patterns, and catalogues (``.json`` files or URLs).
-        allow_remote: read catalogues and assets over the network.
+        allow_remote: read catalogues over the network.
 
     Raises:
         InputError: a JSON file that is no STAC, or a remote one that is not allowed.
@@ -39,13 +40,13 @@ def _is_stac(path: str) -> bool:
 
 
 def catalogue_rasters(path: str, *, allow_remote: bool = False) -> list[str]:
-    """Rasters of a STAC catalogue, collection or item: paths, or ``/vsicurl/`` names of URLs.
+    """Rasters of a STAC catalogue, collection or item: paths, or URLs of remote ones.
 
     Raises:
         InputError: not STAC, without a raster, or remote and not allowed.
     """
-    if "://" in path and not allow_remote:
-        raise InputError(f"{path} is remote.", "Say --allow-indirect to read it over the network.")
+    if is_url(path) and not allow_remote:
+        raise InputError(f"{path} is remote.", "Say --download FOLDER to use the network.")
     try:
         root = pystac.read_file(path)
         items = [root] if isinstance(root, pystac.Item) else list(_items(root))
@@ -75,5 +76,4 @@ def _assets(item: pystac.Item) -> Iterator[str]:
         href = asset.get_absolute_href()
         if href is None:
             continue
-        local = href.removeprefix("file://")
-        yield f"/vsicurl/{href}" if href.startswith("http") else str(Path(local))
+        yield href if is_url(href) else str(Path(href.removeprefix("file://")))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import geopandas
 import numpy as np
@@ -15,6 +18,7 @@ from scene_files import MARS_R, Disc, apart_m, draw, found_discs, proj_lonlat, w
 from shapely.geometry import box
 
 from cda_db.errors import InputError, SceneError
+from ingest.fetch import fetch
 from ingest.neighbours import write_with_margin
 from ingest.products import describe_product, murray_tile
 from ingest.reader import TileReader
@@ -25,6 +29,15 @@ from ingest.source import ReadOptions
 from ingest.stac import catalogue_rasters, expand_catalogues
 
 MARS = "IAU_2015:49910"
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves a folder without a log."""
+
+    def log_message(self, *args: object) -> None:
+        """Nothing."""
+
+
 DEGREE = np.radians(1.0) * MARS_R
 
 
@@ -141,8 +154,30 @@ def test_stac_catalogue_of_local_rasters(tmp_path: Path) -> None:
     root = str(tmp_path / "stac" / "catalog.json")
     (asset,) = expand_catalogues([root])
     assert Path(asset).resolve() == path
-    with pytest.raises(InputError, match="--allow-indirect"):
+    with pytest.raises(InputError, match="--download"):
         catalogue_rasters("https://example.org/catalog.json")
     (tmp_path / "no.json").write_text(json.dumps({"a": 1}))
     with pytest.raises(InputError, match="cannot be read as a STAC"):
         catalogue_rasters(str(tmp_path / "no.json"))
+
+
+def test_remote_catalogue_is_fetched_into_a_folder(tmp_path: Path) -> None:
+    """A web server of this process gives a STAC item and its raster."""
+    path = mosaic_tile(tmp_path, "tile.tif")
+    handler = partial(QuietHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        base = f"http://127.0.0.1:{server.server_port}"
+        item = pystac.Item("tile", None, None,
+                           pystac.utils.str_to_datetime("2020-01-01T00:00:00Z"), {})  # fmt: skip
+        item.add_asset("image", pystac.Asset("tile.tif", media_type=pystac.MediaType.COG))
+        (tmp_path / "item.json").write_text(json.dumps(item.to_dict(include_self_link=False)))
+        (asset,) = catalogue_rasters(f"{base}/item.json", allow_remote=True)
+        assert asset == f"{base}/tile.tif"
+        fetched = fetch(asset, tmp_path / "cache")
+        with pytest.raises(InputError, match="cannot be fetched"):
+            fetch(f"{base}/none.tif", tmp_path / "cache")
+        server.shutdown()
+    assert fetched.read_bytes() == path.read_bytes()
+    assert fetch(asset, tmp_path / "cache") == fetched  # the server is gone: nothing is fetched
+    assert [file.name for file in (tmp_path / "cache").iterdir()] == ["tile.tif"]

@@ -16,6 +16,8 @@ from ingest.reader import TileReader
 from ingest.scene import open_scenes
 from ingest.source import ReadOptions
 
+# The files without a map are written on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 MARS = "IAU_2015:49910"
 PLACE = Affine(100, 0, 1e6, 0, -100, 2e5)
 GREY = (np.arange(64 * 64).reshape(64, 64) % 199 + 1).astype(np.uint8)
