@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 SCORE_THRESHOLD = 0.25
 # Measured with this generator: rows a crater of the planet, cut and false ones included.
-ROWS_PER_CRATER = 1.70
+ROWS_PER_CRATER = 1.86
 _SEEN = 0.95
 _FALSE_SHARE = 0.04
 _LEAST_VISIBLE = 0.5

@@ -118,7 +118,7 @@ def finish_batch(
         with conn.transaction():
             slot = conn.execute("SELECT cda.take_staging_slot()").fetchone()
             assert slot is not None  # a function without FROM gives one row
-            copy_arrays(conn, slot[0], vars(boxes))
+            copy_arrays(conn, slot[0], vars(_in_order(boxes)))
             row = conn.execute(
                 "SELECT cda.finish_batch(%s, %s, %s, %s, %s, %s)",
                 [batch.batch_id, batch.attempt, slot[0], n_tiles, n_empty, n_outside],
@@ -134,6 +134,13 @@ def finish_batch(
             error.diag.message_hint or "",
         ) from error
     return int(row[0])
+
+
+def _in_order(boxes: Boxes) -> Boxes:
+    """The boxes in the order that ids follow: the server then finds them sorted, which is cheap."""
+    tile = boxes.tile_row.astype(np.int32) << 16 | boxes.tile_col
+    order = np.lexsort((boxes.y0, boxes.x0, tile))
+    return Boxes(*(values[order] for values in vars(boxes).values()))
 
 
 def open_batches(conn: Connection, run_name: str) -> int:

@@ -177,6 +177,7 @@ def _decide_zones(
     def work() -> int:
         loaded = 0
         with connect(target, role="cda_owner", application_name="cda suppress zone") as own:
+            _widen_memory(own)
             own.execute("SELECT cda.suppress_begin(%s)", [run.run_id])
             own.commit()
             while queue:
@@ -194,6 +195,12 @@ def _decide_zones(
     with ThreadPoolExecutor(max_workers=workers) as pool:
         futures = [pool.submit(work) for _ in range(workers)]
         return sum(future.result() for future in futures)
+
+
+def _widen_memory(conn: Connection) -> None:
+    """Room for a zone's scratch tables and hashes; before the session's first temporary table."""
+    for setting in ("temp_buffers = '512MB'", "work_mem = '256MB'"):
+        conn.execute(f"SET {setting}")
 
 
 def _decide(conn: Connection, run: Run, zone: Zone = WHOLE_SPHERE) -> int:

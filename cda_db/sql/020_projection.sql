@@ -20,17 +20,26 @@ COMMENT ON FUNCTION cda.map_lat(text, float8, float8, float8, float8) IS
 'Latitude (degrees) of a point of the map plane (metres; degrees for lonlat) of a sphere.
 Example: SELECT cda.map_lat(''equirectangular'', 0, 592747.0, 0, 3396190) -- 10.0';
 
-CREATE OR REPLACE FUNCTION cda.map_lon(
+CREATE OR REPLACE FUNCTION cda.map_lon_unwrapped(
     projection text, x float8, y float8, lat float8, lon_0 float8, lat_ts float8, radius float8
 ) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN cda.wrap_lon(lon_0 + CASE projection
+RETURN lon_0 + CASE projection
     WHEN 'equirectangular' THEN degrees(x / (radius * cosd(lat_ts)))
     WHEN 'lonlat' THEN x - lon_0
     WHEN 'sinusoidal' THEN degrees(x / (radius * greatest(cosd(lat), 1e-12)))
     WHEN 'mercator' THEN degrees(x / (radius * cosd(lat_ts)))
     WHEN 'polar_stereographic' THEN atan2d(x, -sign(lat_ts) * y)
-END);
+END;
+COMMENT ON FUNCTION cda.map_lon_unwrapped(text, float8, float8, float8, float8, float8, float8) IS
+'As cda.map_lon, but some turns away from [-180, 180).
+Example: SELECT cda.map_lon_unwrapped(''lonlat'', 200, 0, 0, 180, 0, 3396190) -- 200';
+
+CREATE OR REPLACE FUNCTION cda.map_lon(
+    projection text, x float8, y float8, lat float8, lon_0 float8, lat_ts float8, radius float8
+) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN cda.wrap_lon(cda.map_lon_unwrapped(projection, x, y, lat, lon_0, lat_ts, radius));
 COMMENT ON FUNCTION cda.map_lon(text, float8, float8, float8, float8, float8, float8) IS
 'Longitude (degrees east, [-180, 180)) of a point of the map plane whose latitude is lat.
 Example: SELECT cda.map_lon(''polar_stereographic'', 1000, 0, 89.98, 0, 90, 3396190) -- 90';

@@ -56,6 +56,14 @@ DECLARE
         ELSE format('oy + %s < %s', f.tile_px, f.level_height) END;
     last_x text := format('least(%s, %s - ox)', f.tile_px, f.level_width);
     last_y text := format('least(%s, %s - oy)', f.tile_px, f.level_height);
+    -- without rotation and shear the map's derivative is a product of two scales
+    plain boolean := f.b = 0 AND f.d = 0 AND f.projection <> 'sinusoidal';
+    col text := format('(ox + (x0 + x1) * 0.5::float8) * %L::float8', f.factor);
+    row_ text := format('(oy + (y0 + y1) * 0.5::float8) * %L::float8', f.factor);
+    scale text := CASE WHEN plain
+        THEN format('sqrt(%L::float8 / (x_east * y_north))', abs(f.a * f.e))
+        ELSE format('cda.ground_scale(%L, %L, %L, %L, x_east, x_north, y_north)', f.a, f.b, f.d, f.e)
+        END;
 BEGIN
     RETURN format($sql$
 WITH stored AS (
@@ -63,28 +71,23 @@ INSERT INTO cda.%1$I (run_id, tile_row, tile_col, detection_id, lon, lat, diamet
                       x0, y0, x1, y1, cut, data_edge)
 SELECT %2$s, tile_row, tile_col, %3$s::bigint + row_number() OVER (
            ORDER BY tile_row, tile_col, x0, y0, x1, y1, score) - 1,
-       cda.map_lon(%4$L, x, y, lat, %5$L, %6$L, %7$L), lat,
-       sqrt((x1 - x0)::float8 * (y1 - y0)) * %8$L::float8 * cda.ground_scale(%9$L, %10$L, %11$L, %12$L,
-           cda.map_x_east(%4$L, lat, %6$L, %7$L),
-           cda.map_x_north(%4$L, cda.map_lon(%4$L, x, y, lat, %5$L, %6$L, %7$L), lat, %5$L),
-           cda.map_y_north(%4$L, lat, %6$L, %7$L)),
-       score, x0, y0, x1, y1,
-       (x0 <= %13$s AND %14$s) OR (y0 <= %13$s AND %15$s)
-           OR (x1 >= last_x - %13$s AND %16$s) OR (y1 >= last_y - %13$s AND %17$s),
-       data_edge OR x0 <= %13$s AND NOT (%14$s) OR y0 <= %13$s AND NOT (%15$s)
-           OR x1 >= last_x - %13$s AND NOT (%16$s) OR y1 >= last_y - %13$s AND NOT (%17$s)
+       cda.wrap_lon(turned_lon), lat,
+       sqrt((x1 - x0)::float8 * (y1 - y0)) * %8$L::float8 * %9$s, score, x0, y0, x1, y1,
+       (x0 <= %10$s AND %11$s) OR (y0 <= %10$s AND %12$s)
+           OR (x1 >= %15$s - %10$s AND %13$s) OR (y1 >= %16$s - %10$s AND %14$s),
+       data_edge OR x0 <= %10$s AND NOT (%11$s) OR y0 <= %10$s AND NOT (%12$s)
+           OR x1 >= %15$s - %10$s AND NOT (%13$s) OR y1 >= %16$s - %10$s AND NOT (%14$s)
 FROM (
-    SELECT *, cda.map_lat(%4$L, x, y, %6$L, %7$L) AS lat FROM (
-        SELECT *, %9$L::float8 * col + %10$L::float8 * row_ + %18$L::float8 AS x,
-               %11$L::float8 * col + %12$L::float8 * row_ + %19$L::float8 AS y,
-               %20$s AS last_x, %21$s AS last_y
+    SELECT *, %17$s AS x_north, %18$s AS y_north FROM (
+        SELECT *, cda.map_lon_unwrapped(%4$L, x, y, lat, %5$L, %6$L, %7$L) AS turned_lon,
+               cda.map_x_east(%4$L, lat, %6$L, %7$L) AS x_east
         FROM (
-            SELECT *, (ox + (x0 + x1) * 0.5::float8) * %22$L::float8 AS col,
-                   (oy + (y0 + y1) * 0.5::float8) * %22$L::float8 AS row_
-            FROM (
-                SELECT *, cda.tile_origin(tile_col, %23$s, %25$s, %26$s) AS ox,
-                       cda.tile_origin(tile_row, %24$s, %25$s, %26$s) AS oy
-                FROM cda.%27$I OFFSET 0) AS tile OFFSET 0) AS pixel OFFSET 0) AS map OFFSET 0
+            SELECT *, cda.map_lat(%4$L, x, y, %6$L, %7$L) AS lat FROM (
+                SELECT *, %19$s AS x, %20$s AS y FROM (
+                    SELECT *, cda.tile_origin(tile_col, %21$s, %23$s, %24$s) AS ox,
+                           cda.tile_origin(tile_row, %22$s, %23$s, %24$s) AS oy
+                    FROM cda.%25$I OFFSET 0) AS tile OFFSET 0) AS map OFFSET 0) AS sphere OFFSET 0)
+        AS derivative
 ) AS placed
 RETURNING lon, lat, diameter_m, cut)
 SELECT count(*)::int AS n, (count(*) FILTER (WHERE cut))::int AS n_cut,
@@ -92,9 +95,20 @@ SELECT count(*)::int AS n, (count(*) FILTER (WHERE cut))::int AS n_cut,
        max(diameter_m) AS max_diameter_m FROM stored$sql$,
         'detection_r' || f.run_id, f.run_id, f.batch_id << 22,
         f.projection, f.lon_0_deg, f.lat_ts_deg, f.radius_m,
-        f.diameter_factor * f.factor, f.a, f.b, f.d, f.e, f.edge_margin_px,
-        left_cut, top_cut, right_cut, bottom_cut, f.c, f.f, last_x, last_y,
-        f.factor, f.level_width, f.level_height, f.tile_px, f.overlap_px, staging);
+        f.diameter_factor * f.factor, scale, f.edge_margin_px,
+        left_cut, top_cut, right_cut, bottom_cut, last_x, last_y,
+        CASE WHEN plain THEN 'NULL' ELSE format('cda.map_x_north(%L, turned_lon, lat, %L)',
+                                                f.projection, f.lon_0_deg) END,
+        CASE WHEN f.projection IN ('polar_stereographic', 'mercator') THEN 'x_east'
+             ELSE format('cda.map_y_north(%L, lat, %L, %L)', f.projection, f.lat_ts_deg, f.radius_m)
+        END,
+        CASE WHEN f.b = 0 THEN format('%L::float8 * (%s) + %L::float8', f.a, col, f.c)
+             ELSE format('%L::float8 * (%s) + %L::float8 * (%s) + %L::float8',
+                         f.a, col, f.b, row_, f.c) END,
+        CASE WHEN f.d = 0 THEN format('%L::float8 * (%s) + %L::float8', f.e, row_, f.f)
+             ELSE format('%L::float8 * (%s) + %L::float8 * (%s) + %L::float8',
+                         f.d, col, f.e, row_, f.f) END,
+        f.level_width, f.level_height, f.tile_px, f.overlap_px, staging);
 END $$;
 COMMENT ON FUNCTION cda.untile_sql(cda.batch_frame, text) IS
 'The INSERT .. SELECT that puts the boxes of a staging table on the sphere.

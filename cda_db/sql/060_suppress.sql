@@ -185,12 +185,15 @@ RETURN format($sql$
     SELECT *, cube AS key FROM work WHERE NOT border
     UNION ALL
     SELECT id, lon, lat, r, x, y, z, cube, place, class, score, own, border,
-           cda.cube(gx, gy, gz, class)
-    FROM (SELECT *, %1$L::float8 * r + 0.001::float8 AS q, (cda.cube_scale())[class + 1] AS f
-          FROM work WHERE border OFFSET 0) AS wide,
-         generate_series(floor((x - q) * f)::int, floor((x + q) * f)::int) AS gx,
-         generate_series(floor((y - q) * f)::int, floor((y + q) * f)::int) AS gy,
-         generate_series(floor((z - q) * f)::int, floor((z + q) * f)::int) AS gz$sql$,
+           cda.cube(x0 + i, y0 + j, z0 + k, class)
+    FROM (SELECT *, floor((x - q) * f) AS x0, floor((y - q) * f) AS y0, floor((z - q) * f) AS z0,
+                 floor((x + q) * f) AS x1, floor((y + q) * f) AS y1, floor((z + q) * f) AS z1
+          FROM (SELECT *, %1$L::float8 * r + 0.001::float8 AS q, (cda.cube_scale())[class + 1] AS f
+                FROM work WHERE border OFFSET 0) AS wide OFFSET 0) AS span
+    -- a cube's side is more than twice the reach, so a ball touches at most two along an axis
+    JOIN (VALUES (0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 1, 0),
+                 (0, 0, 1), (1, 0, 1), (0, 1, 1), (1, 1, 1)) AS step (i, j, k)
+      ON x0 + i <= x1 AND y0 + j <= y1 AND z0 + k <= z1$sql$,
     reach * 1.000001);
 COMMENT ON FUNCTION cda.large_side_sql(float8) IS
 'Query for the rows of the work table by the cubes in which each may have a smaller rival.
