@@ -85,7 +85,7 @@ def _moon(scratch: Path) -> DemoData:
         listed=_listed(chosen["Longitude"], chosen["Latitude"], chosen["Diameter (km)"]),
         listed_are="IAU-named craters of 60-500 km within 55 degrees of the equator",
         density_order=5,
-        picture_km=(45.0, 500.0),
+        picture_km=(64.0, 512.0),
         smooth_km=250.0,
     )
 
