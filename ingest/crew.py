@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from multiprocessing.queues import Queue
 from typing import Any
 
-from cda_db.errors import CdaError
+from cda_db.errors import CdaError, StateError
 from ingest.worker import Work, work
 
 _GONE = "gone"
@@ -29,6 +31,7 @@ def run_crew(task: Work, workers: int, report: Callable[[str], object]) -> dict[
 
     Raises:
         CdaError: the first error that stopped a worker, when all have ended.
+        StateError: every one of several workers died.
     """
     counts = {"done": 0, "failed": 0, "lost": 0, "detections": 0}
 
@@ -67,11 +70,25 @@ def _run_processes(task: Work, workers: int, count: Callable[[str, int], None]) 
             sys.stderr.write(f"Worker {member.pid} ended with status {member.exitcode}.\n")
     if errors:
         raise errors[0]
+    if all(member.exitcode for member in crew):
+        raise StateError(
+            f"All {len(crew)} workers ended before the run was done.",
+            "Their words are above; `cda ingest work` again goes on where they stopped.",
+        )
 
 
 def _member(task: Work, events: Queue[Any]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True, name="parent").start()
     try:
         work(task, lambda event, detections: events.put((event, detections)))
     except CdaError as error:
         traceback.print_exc()
         events.put((_GONE, (error.problem, error.remedy)))
+
+
+def _end_with_parent() -> None:
+    # A killed crew must not work on unseen; a worker may end at any moment.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
