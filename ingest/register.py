@@ -158,7 +158,7 @@ def register_files(
 def _open_all(
     paths: list[str], settings: SceneSettings, jobs: int
 ) -> Iterator[tuple[str, tuple[Scene, ...] | Refusal]]:
-    if jobs <= 1 or len(paths) == 1:
+    if jobs <= 1 or len(paths) <= 1:
         for path in paths:
             yield path, _open(path, settings)
         return
