@@ -18,7 +18,7 @@ from cda_db.runs import Run
 from cda_db.settings import Target
 from cda_db.zones import WHOLE_SPHERE, Zone, cut_zones
 
-ROWS_PER_ZONE = 1_000_000
+ROWS_PER_ZONE = 2_000_000
 # Beyond this share of new detections a rebuild is cheaper than following components.
 REBUILD_SHARE = 0.2
 
@@ -121,8 +121,8 @@ def _rebuild(
         [run.run_id],
     )
     conn.commit()
-    _index_detections(target, run, workers)
-    clock.lap("index")
+    _build(target, run, 1, ["detection_ids"])
+    clock.lap("ids")
     zones = cut_zones(_weights(conn, run), rows_per_zone)
     conn.rollback()
     n_decided = _decide_zones(target, run, zones, workers, progress)
@@ -130,7 +130,9 @@ def _rebuild(
     n_waiting = _scalar(conn, "SELECT cda.suppress_rest(%s)", run)
     conn.commit()
     clock.lap("rest")
-    conn.execute("SELECT cda.index_craters(%s)", [run.run_id])
+    # the sphere index of the detections serves later increments, not this rebuild
+    _build(target, run, workers, ["craters", "detection_places", "suppressions"])
+    clock.lap("indexes")
     conn.execute(
         "INSERT INTO cda.catalogue (run_id, n_craters, n_suppressed, n_cut)"
         " SELECT %(run)s, (SELECT count(*) FROM cda.crater WHERE run_id = %(run)s),"
@@ -139,20 +141,19 @@ def _rebuild(
         {"run": run.run_id},
     )
     conn.commit()
-    clock.lap("craters")
+    clock.lap("counts")
     return _summary(conn, run, "rebuild", n_decided, n_waiting, clock)
 
 
-def _index_detections(target: Target | str | None, run: Run, workers: int) -> None:
-    """The load phase ends: both indexes of the detections, side by side where two may work."""
-    steps = ["SELECT cda.index_detection_ids(%s)", "SELECT cda.index_detection_places(%s)"]
+def _build(target: Target | str | None, run: Run, workers: int, indexes: Sequence[str]) -> None:
+    """Build indexes of the run's rows, side by side where several workers are allowed."""
 
-    def build(statement: str) -> None:
+    def build(name: str) -> None:
         with connect(target, role="cda_owner", autocommit=True) as own:
-            own.execute(statement, [run.run_id])
+            own.execute(f"SELECT cda.index_{name}(%s)", [run.run_id])
 
-    with ThreadPoolExecutor(max_workers=min(workers, 2)) as pool:
-        list(pool.map(build, steps))
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        list(pool.map(build, indexes))
 
 
 def _weights(conn: Connection, run: Run) -> list[tuple[float, float, int]]:

@@ -49,16 +49,25 @@ BEGIN
                    'ON cda.crater_r%1$s (public.q3c_ang2ipix(lon, lat))', run_id);
     EXECUTE format('CREATE INDEX IF NOT EXISTS crater_r%1$s_diameter_m_idx '
                    'ON cda.crater_r%1$s (diameter_m) WHERE diameter_m >= 3000', run_id);
+    EXECUTE format('ANALYZE cda.crater_r%s', run_id);
+END $$;
+COMMENT ON FUNCTION cda.index_craters(int) IS
+'Build the indexes of a run''s craters: the bulk suppression ends with it.
+Example: SELECT cda.index_craters(7)';
+
+CREATE OR REPLACE FUNCTION cda.index_suppressions(run_id int) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    SET LOCAL client_min_messages = warning;
     EXECUTE format('CREATE UNIQUE INDEX IF NOT EXISTS suppression_r%1$s_detection_id_key '
                    'ON cda.suppression_r%1$s (detection_id)', run_id);
     EXECUTE format('CREATE INDEX IF NOT EXISTS suppression_r%1$s_crater_id_idx '
                    'ON cda.suppression_r%1$s (crater_id)', run_id);
-    EXECUTE format('ANALYZE cda.crater_r%s', run_id);
     EXECUTE format('ANALYZE cda.suppression_r%s', run_id);
 END $$;
-COMMENT ON FUNCTION cda.index_craters(int) IS
-'Build the indexes of a run''s catalogue: the bulk suppression ends with it.
-Example: SELECT cda.index_craters(7)';
+COMMENT ON FUNCTION cda.index_suppressions(int) IS
+'Build the indexes of a run''s suppressions: the bulk suppression ends with it.
+Example: SELECT cda.index_suppressions(7)';
 
 CREATE OR REPLACE FUNCTION cda.clear_catalogue(run_id int) RETURNS void
 LANGUAGE plpgsql AS $$

@@ -248,33 +248,34 @@ LANGUAGE plpgsql SET enable_mergejoin = off SET enable_nestloop = off AS $$
 DECLARE
     step int := 0;
     n bigint;
-    now_open text := 'open_pair';
-    next_open text := 'open_pair_next';
+    now_open text := '(SELECT * FROM pair WHERE loser_own)';
+    next_open text := 'open_pair';
 BEGIN
     TRUNCATE open_pair, open_pair_next, dropped, waiting;
-    INSERT INTO open_pair SELECT winner, loser, winner_own FROM pair WHERE loser_own;
     LOOP
         -- a winner that nothing outranks any more is kept, and its rivals go; a winner of the
         -- halo is another zone's to decide
         EXECUTE format($sql$
             INSERT INTO dropped
-            SELECT DISTINCT p.loser, %2$s FROM %1$s p
-            WHERE p.winner_own AND NOT EXISTS (SELECT FROM %1$s q WHERE q.loser = p.winner)$sql$,
+            SELECT DISTINCT p.loser, %2$s FROM %1$s AS p
+            WHERE p.winner_own AND NOT EXISTS (SELECT FROM %1$s AS q WHERE q.loser = p.winner)$sql$,
             now_open, step);
         GET DIAGNOSTICS n = ROW_COUNT;
         EXIT WHEN n = 0;
         EXECUTE format($sql$
             INSERT INTO %2$s
-            SELECT p.winner, p.loser, p.winner_own FROM %1$s p
+            SELECT p.winner, p.loser, p.winner_own FROM %1$s AS p
             WHERE NOT EXISTS (SELECT FROM dropped d WHERE d.round = %3$s AND d.id = p.loser)
               AND NOT EXISTS (SELECT FROM dropped d WHERE d.round = %3$s AND d.id = p.winner)$sql$,
             now_open, next_open, step);
-        EXECUTE format('TRUNCATE %s', now_open);
-        SELECT next_open, now_open INTO now_open, next_open;
+        now_open := next_open;
+        next_open := CASE now_open WHEN 'open_pair' THEN 'open_pair_next' ELSE 'open_pair' END;
+        EXECUTE format('TRUNCATE %s', next_open);
         step := step + 1;
     END LOOP;
     IF now_open <> 'open_pair' THEN
-        INSERT INTO open_pair SELECT * FROM open_pair_next;
+        TRUNCATE open_pair;
+        EXECUTE format('INSERT INTO open_pair SELECT winner, loser, winner_own FROM %s AS p', now_open);
     END IF;
     -- undecided, or dropped but perhaps to a higher rival elsewhere: the rest decides
     INSERT INTO waiting
