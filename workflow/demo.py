@@ -131,8 +131,10 @@ def detect(data: DemoData) -> None:
     """Work until every batch of the run is done."""
     with connect(role="cda_reader") as conn:
         states = run_status(conn, get_run(conn, data.name))["batches"]
-    with progress("Batches", states["open"] + states["claimed"]) as advance:
-        run_crew(Work(data.name, lease_s=20), WORKERS, lambda _event: advance())
+    waiting = states["open"] + states["claimed"]
+    with progress("Batches", waiting) as advance:
+        if waiting:
+            run_crew(Work(data.name, lease_s=20), WORKERS, lambda _event: advance())
 
 
 def write_catalogue(conn: Connection, run: Run, data: DemoData, out: Path) -> None:

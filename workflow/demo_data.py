@@ -84,9 +84,9 @@ def _moon(scratch: Path) -> DemoData:
         levels="0.25,1",
         listed=_listed(chosen["Longitude"], chosen["Latitude"], chosen["Diameter (km)"]),
         listed_are="IAU-named craters of 60-500 km within 55 degrees of the equator",
-        density_order=5,
+        density_order=6,
         picture_km=(64.0, 512.0),
-        smooth_km=250.0,
+        smooth_km=500.0,
     )
 
 
