@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -81,17 +82,25 @@ def claim_batch(
     threads: int,
     lease_s: float = LEASE_S,
     batch_id: int | None = None,
+    scenes: Sequence[str] | None = None,
 ) -> Batch | None:
     """Claim the next open batch and commit the claim; None when nothing is open.
+
+    Args:
+        threads: CPU threads of the detector, for the record.
+        lease_s: how long the claim is good without renewal.
+        batch_id: only this batch.
+        scenes: only batches of the scenes of these names.
 
     Raises:
         NotFoundError: there is no such run.
     """
     try:
         row = conn.execute(
-            "SELECT cda.claim_batch(%s, %s, %s, %s, %s, %s, make_interval(secs => %s), %s)",
+            "SELECT cda.claim_batch(%s, %s, %s, %s, %s, %s, make_interval(secs => %s), %s,"
+            " only_scenes => %s)",
             [run_name, socket.gethostname(), os.getpid(), job_id(), threads,
-             __version__, lease_s, batch_id],
+             __version__, lease_s, batch_id, _names(scenes)],
         ).fetchone()  # fmt: skip
     except psycopg.errors.NoDataFound as error:
         conn.rollback()
@@ -143,11 +152,28 @@ def _in_order(boxes: Boxes) -> Boxes:
     return Boxes(*(values[order] for values in vars(boxes).values()))
 
 
-def open_batches(conn: Connection, run_name: str) -> int:
-    """How many batches of a run are open or claimed: 0 when there is nothing left to wait for."""
-    row = conn.execute("SELECT cda.open_batches(%s)", [run_name]).fetchone()
+def open_batches(conn: Connection, run_name: str, scenes: Sequence[str] | None = None) -> int:
+    """How many batches of a run are open or claimed: 0 when there is nothing left to wait for.
+
+    Args:
+        scenes: count only batches of the scenes of these names.
+
+    Raises:
+        NotFoundError: one of them is no scene of the run.
+    """
+    try:
+        row = conn.execute("SELECT cda.open_batches(%s, %s)", [run_name, _names(scenes)]).fetchone()
+    except psycopg.errors.NoDataFound as error:
+        conn.rollback()
+        raise NotFoundError(
+            f"{str(error.diag.message_primary).capitalize()}.", "See `cda ingest scenes --list`."
+        ) from error
     conn.commit()
     return int(row[0]) if row else 0
+
+
+def _names(scenes: Sequence[str] | None) -> list[str] | None:
+    return None if scenes is None else list(scenes)
 
 
 def fail_batch(conn: Connection, batch: Batch, error: str) -> None:
@@ -165,6 +191,19 @@ def repeat_batch(conn: Connection, batch_id: int) -> int:
         raise NotFoundError(f"There is no batch {batch_id}.", "See `cda ingest status`.") from error
     conn.commit()
     return int(row[0]) if row else 0
+
+
+def batches_of(
+    conn: Connection, run_id: int, *, scenes: Sequence[str] | None = None, failed: bool = False
+) -> list[int]:
+    """Ids of a run's batches: all, those of some scenes, those that failed."""
+    rows = conn.execute(
+        "SELECT b.batch_id FROM cda.batch b JOIN cda.scene s USING (scene_id)"
+        " WHERE b.run_id = %(run)s AND (NOT %(failed)s OR b.state = 'failed')"
+        " AND (%(scenes)s::text[] IS NULL OR s.name = ANY(%(scenes)s)) ORDER BY b.batch_id",
+        {"run": run_id, "failed": failed, "scenes": _names(scenes)},
+    )
+    return [row[0] for row in rows]
 
 
 class LeaseKeeper:

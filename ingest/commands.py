@@ -18,6 +18,10 @@ ingest.add_command(scenes)
 ingest.add_command(georeference)
 ingest.add_command(run)
 
+_scenes_option = click.option(
+    "--scenes", multiple=True, metavar="NAME|@FILE",
+    help="Only batches of these scenes; @FILE holds a name a line. Repeatable.",
+)  # fmt: skip
 _run_option = click.option("--run", "run_name", required=True, metavar="NAME", help="The run.")
 
 
@@ -28,6 +32,7 @@ _run_option = click.option("--run", "run_name", required=True, metavar="NAME", h
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True,
               help="CPU threads of each worker's detector.")  # fmt: skip
 @click.option("--batch", "batch_id", type=int, metavar="ID", help="Only this batch.")
+@_scenes_option
 @click.option("--lease", "lease_s", type=click.FloatRange(1), default=60.0, show_default=True,
               help="Seconds after which a silent worker's batch is taken over.")  # fmt: skip
 @click.option("--no-wait", is_flag=True, help="Leave while other workers still hold batches.")
@@ -38,6 +43,7 @@ def work(
     workers: int,
     threads: int,
     batch_id: int | None,
+    scenes: tuple[str, ...],
     lease_s: float,
     no_wait: bool,
     no_suppress: bool,
@@ -53,15 +59,18 @@ def work(
     Examples:
       cda ingest work --run zunil --workers 2
       cda ingest work --run zunil --batch 17
+      cda ingest work --run mars --scenes @groups/0007.txt --no-suppress
     """
     from cda_db.connection import connect
     from ingest.crew import run_crew
     from ingest.finish import make_catalogue, may_own, n_open
+    from ingest.plan import expand_names
     from ingest.worker import Work
 
-    task = Work(run_name, threads, batch_id, lease_s, wait=not no_wait)
+    only = tuple(expand_names(scenes)) or None
+    task = Work(run_name, threads, batch_id, lease_s, wait=not no_wait, scenes=only)
     with connect(role="cda_ingest") as conn:
-        total = n_open(conn, run_name, batch_id)
+        total = n_open(conn, task)
     with progress("Batches", total) as advance:
         counts = run_crew(task, workers, lambda _event: advance())
     figures: dict[str, object] = {"run": run_name, **counts}
@@ -119,18 +128,63 @@ def status(run_name: str, output_format: str) -> None:
 
 
 @ingest.command()
-@click.option("--batch", "batch_id", type=int, required=True, metavar="ID", help="The batch.")
+@click.option("--batch", "batch_id", type=int, metavar="ID", help="This batch.")
+@click.option("--run", "run_name", metavar="NAME", help="Batches of this run.")
+@_scenes_option
+@click.option("--failed", is_flag=True, help="Only those that failed.")
 @format_option
-def repeat(batch_id: int, output_format: str) -> None:
-    """Delete a batch's detections and open it again; `cda ingest work` then does it anew.
+def repeat(
+    batch_id: int | None,
+    run_name: str | None,
+    scenes: tuple[str, ...],
+    failed: bool,
+    output_format: str,
+) -> None:
+    """Delete batches' detections and open them again; `cda ingest work` then does them anew.
+
+    One batch, or a run's batches: those of some scenes, those that failed.
 
     \b
-    Example:
+    Examples:
       cda ingest repeat --batch 17
+      cda ingest repeat --run mars --failed
+      cda ingest repeat --run mars --scenes @groups/0007.txt
     """
-    from cda_db.batches import repeat_batch
-    from cda_db.connection import connect
+    from ingest.plan import expand_names, repeat_batches
 
-    with connect(role="cda_owner") as conn:
-        deleted = repeat_batch(conn, batch_id)
-    show_figures({"batch": batch_id, "detections_deleted": deleted}, output_format)
+    if (batch_id is None) == (run_name is None):
+        raise click.UsageError("Give --batch ID, or --run NAME with --scenes or --failed.")
+    if batch_id is not None and (scenes or failed):
+        raise click.UsageError("--scenes and --failed go with --run.")
+    if run_name is not None and not (scenes or failed):
+        raise click.UsageError("A whole run is not repeated: make another one.")
+    figures = repeat_batches(batch_id, run_name, expand_names(scenes), failed=failed)
+    show_figures(figures, output_format)
+
+
+@ingest.command()
+@_run_option
+@click.option("--out", "outs", multiple=True, type=click.Path(dir_okay=False), metavar="FILE",
+              help="Write .csv (every attempt) or .png (a Gantt chart). Repeatable.")  # fmt: skip
+@format_option
+def timeline(run_name: str, outs: tuple[str, ...], output_format: str) -> None:
+    """Who worked when on what: every attempt of a run's batches, and what each worker did.
+
+    \b
+    Examples:
+      cda ingest timeline --run zunil
+      cda ingest timeline --run zunil --out trace.csv --out timeline.png
+    """
+    from cda_db.connection import connect
+    from cda_db.runs import get_run
+    from cda_db.timeline import attempts
+    from ingest.timeline import draw, summary
+
+    with connect(role="cda_reader") as conn:
+        found = attempts(conn, get_run(conn, run_name))
+    for out in outs:
+        if out.lower().endswith(".csv"):
+            found.to_csv(out, index=False)
+        else:
+            draw(found, out)
+    show_rows(summary(found), output_format)

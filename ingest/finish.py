@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from cda_db.batches import open_batches
 from cda_db.connection import Connection, connect
 from cda_db.output import progress
 from cda_db.rollup import roll_up
 from cda_db.runs import get_run
 from cda_db.settings import target
 from cda_db.suppression import suppress
+from ingest.worker import Work
 
 
-def n_open(conn: Connection, run_name: str, batch_id: int | None) -> int:
-    """Batches that a crew has before it."""
-    from cda_db.batches import open_batches
-
-    return 1 if batch_id is not None else open_batches(conn, run_name)
+def n_open(conn: Connection, task: Work) -> int:
+    """Batches that a crew has before it. Raises NotFoundError for a scene that the run lacks."""
+    if task.batch_id is not None:
+        return 1
+    return open_batches(conn, task.run, task.scenes)
 
 
 def may_own() -> bool:

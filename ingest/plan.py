@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from cda_db.bodies import get_body
+from cda_db.batches import batches_of, repeat_batch
+from cda_db.bodies import Body, get_body
 from cda_db.connection import Connection, connect
-from cda_db.errors import InputError
+from cda_db.errors import InputError, NotFoundError
 from cda_db.models import register_model
-from cda_db.runs import Level, RunConfig, add_scenes, create_run, get_run
+from cda_db.runs import Level, Run, RunConfig, add_scenes, create_run, get_run
 from cda_db.scenes import get_scene, scene_ids
 from ingest.detector import ModelFiles, default_model_name, find_model
 from ingest.tiling import default_levels
@@ -24,6 +27,7 @@ class RunRequest:
         factors: down-sampling factors, separated by commas.
         model: name of the detector; None takes the shipped one.
         threshold: lowest score; None takes the model's own, chosen on validation data.
+        extend: a run of that name and this very configuration gets the scenes instead.
     """
 
     name: str
@@ -35,6 +39,7 @@ class RunRequest:
     threshold: float | None = None
     iou: float = 0.3
     precision: str = "f32"
+    extend: bool = False
 
 
 def plan_run(request: RunRequest, scenes: list[str], *, all_scenes: bool) -> dict[str, Any]:
@@ -45,11 +50,14 @@ def plan_run(request: RunRequest, scenes: list[str], *, all_scenes: bool) -> dic
     """
     files = find_model(request.model or default_model_name())
     config = configuration(request, files)
+    named = expand_names(scenes)
     with connect(role="cda_owner") as conn:
-        body = get_body(request.body or _body_of(conn, scenes))
-        ids = scene_ids(conn, body.name) if all_scenes else _ids(conn, scenes)
+        body = get_body(request.body or _body_of(conn, named))
+        ids = scene_ids(conn, body.name) if all_scenes else _ids(conn, named)
         model_id = register_model(conn, files.name, files.sha256, files.card)
-        run = create_run(conn, request.name, body, model_id, config)
+        run = _existing(conn, request, body, model_id, config)
+        if run is None:
+            run = create_run(conn, request.name, body, model_id, config)
         n_batches = add_scenes(conn, run, ids)
     return {
         "run": run.name,
@@ -62,6 +70,24 @@ def plan_run(request: RunRequest, scenes: list[str], *, all_scenes: bool) -> dic
         "levels": [level_text(level) for level in config.levels],
         "config_sha256": config.sha256().hex(),
     }
+
+
+def _existing(
+    conn: Connection, request: RunRequest, body: Body, model_id: int, config: RunConfig
+) -> Run | None:
+    if not request.extend:
+        return None
+    try:
+        run = get_run(conn, request.name)
+    except NotFoundError:
+        return None
+    same = (run.body.name, run.model_id) == (body.name, model_id)
+    if not same or run.config != config.to_json():
+        raise InputError(
+            f"Run {run.name!r} exists with another body, model or configuration.",
+            "Choose another name; runs never change.",
+        )
+    return run
 
 
 def configuration(request: RunRequest, files: ModelFiles) -> RunConfig:
@@ -101,8 +127,50 @@ def extend_run(name: str, scenes: list[str]) -> dict[str, Any]:
     """Add scenes by name to a run, all or none."""
     with connect(role="cda_owner") as conn:
         run = get_run(conn, name)
-        n_batches = add_scenes(conn, run, _ids(conn, scenes))
-    return {"run": run.name, "scenes_named": len(scenes), "batches_made": n_batches}
+        ids = _ids(conn, expand_names(scenes))
+        n_batches = add_scenes(conn, run, ids)
+    return {"run": run.name, "scenes_named": len(ids), "batches_made": n_batches}
+
+
+def repeat_batches(
+    batch_id: int | None, run_name: str | None, scenes: list[str], *, failed: bool
+) -> dict[str, Any]:
+    """Open one batch, or batches of a run, again; each in a transaction of its own.
+
+    Raises:
+        NotFoundError: there is no such batch, run or scene.
+    """
+    with connect(role="cda_owner") as conn:
+        if run_name is None:
+            ids = [] if batch_id is None else [batch_id]
+        else:
+            run = get_run(conn, run_name)
+            _ids(conn, scenes)  # an unknown name is an error, not nothing to do
+            ids = batches_of(conn, run.run_id, scenes=scenes or None, failed=failed)
+        deleted = sum(repeat_batch(conn, one) for one in ids)
+    return {"batches": len(ids), "detections_deleted": deleted}
+
+
+def expand_names(words: Iterable[str]) -> list[str]:
+    """Scene names as people give them: each by itself, or ``@FILE`` with one a line.
+
+    Raises:
+        InputError: a list cannot be read.
+    """
+    names: list[str] = []
+    for word in words:
+        if not word.startswith("@"):
+            names.append(word)
+            continue
+        try:
+            lines = Path(word[1:]).read_text().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"{word[1:]} cannot be read as a list of scenes ({error}).",
+                "Write a name a line.",
+            ) from error
+        names += [line.strip() for line in lines if line.strip()]
+    return names
 
 
 def _ids(conn: Connection, names: list[str]) -> list[int]:

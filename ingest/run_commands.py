@@ -28,6 +28,8 @@ def run() -> None:
               show_default=True, help="Circles that overlap this much are one crater.")  # fmt: skip
 @click.option("--precision", type=click.Choice(["f32", "bf16"]), default="f32", show_default=True,
               help="Arithmetic of the detector.")  # fmt: skip
+@click.option("--extend", is_flag=True,
+              help="Add the scenes to a run that exists with this very configuration.")  # fmt: skip
 @format_option
 def create(
     name: str,
@@ -41,9 +43,10 @@ def create(
     threshold: float | None,
     iou: float,
     precision: str,
+    extend: bool,
     output_format: str,
 ) -> None:
-    """Make a run NAME over SCENEs (names, as `cda ingest scenes` printed them).
+    """Make a run NAME over SCENEs (names, as `cda ingest scenes` printed them, or @FILE).
 
     Model and configuration never change afterwards; scenes may be added.
 
@@ -63,6 +66,7 @@ def create(
         threshold=threshold,
         iou=iou,
         precision=precision,
+        extend=extend,
     )
     show_figures(plan_run(request, list(scenes), all_scenes=all_scenes), output_format)
 
@@ -72,7 +76,7 @@ def create(
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
 @format_option
 def add(name: str, scenes: tuple[str, ...], output_format: str) -> None:
-    """Add SCENEs to run NAME; scenes that it has already stay as they are.
+    """Add SCENEs (names, or @FILE) to run NAME; those that it has already stay as they are.
 
     \b
     Example:

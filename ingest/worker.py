@@ -50,6 +50,7 @@ class Work:
         batch_id: only this batch.
         lease_s: how long a claim is good without renewal.
         wait: stay while other workers hold batches, to take over those that are lost.
+        scenes: only batches of the scenes of these names.
     """
 
     run: str
@@ -57,6 +58,7 @@ class Work:
     batch_id: int | None = None
     lease_s: float = LEASE_S
     wait: bool = True
+    scenes: tuple[str, ...] | None = None
 
 
 def work(task: Work, report: Report = lambda _event, _n: None) -> int:
@@ -91,13 +93,14 @@ def _claim(conn: Connection, task: Work) -> Batch | None:
         threads=task.threads,
         lease_s=task.lease_s,
         batch_id=task.batch_id,
+        scenes=task.scenes,
     )
 
 
 def _must_wait(link: _Link, task: Work) -> bool:
     if not task.wait or task.batch_id is not None:
         return False
-    return link.call(lambda conn: open_batches(conn, task.run)) > 0
+    return link.call(lambda conn: open_batches(conn, task.run, task.scenes)) > 0
 
 
 def _do(link: _Link, batch: Batch, detectors: _Detectors, task: Work, report: Report) -> int:

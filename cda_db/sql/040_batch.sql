@@ -15,7 +15,8 @@ COMMENT ON FUNCTION cda.scene_json(int) IS
 
 CREATE OR REPLACE FUNCTION cda.claim_batch(
     run_name text, host text, pid int, job_id text, threads int,
-    code_version text, lease interval, only_batch bigint DEFAULT NULL, max_attempts int DEFAULT 5
+    code_version text, lease interval, only_batch bigint DEFAULT NULL, max_attempts int DEFAULT 5,
+    only_scenes text[] DEFAULT NULL
 ) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = cda, public, pg_temp AS $$
 DECLARE
@@ -32,6 +33,8 @@ BEGIN
         WHERE run_id = r.run_id
           AND (state = 'open' OR (state = 'claimed' AND lease_until < clock_timestamp()))
           AND (only_batch IS NULL OR batch_id = only_batch)
+          AND (only_scenes IS NULL OR scene_id IN (
+              SELECT s.scene_id FROM cda.scene s WHERE s.name = ANY(only_scenes)))
         ORDER BY batch_id LIMIT 1 FOR UPDATE SKIP LOCKED;
         IF NOT FOUND THEN
             RETURN NULL;
@@ -57,9 +60,10 @@ BEGIN
         'model', (SELECT jsonb_build_object('name', m.name, 'sha256', encode(m.sha256, 'hex'))
                   FROM cda.model m WHERE m.model_id = r.model_id));
 END $$;
-COMMENT ON FUNCTION cda.claim_batch(text, text, int, text, int, text, interval, bigint, int) IS
-'Claim the next open batch of a run (or the expired claim of a lost worker): all that a worker needs
-as JSON, or NULL when nothing is open. Commit at once.
+COMMENT ON FUNCTION
+    cda.claim_batch(text, text, int, text, int, text, interval, bigint, int, text[]) IS
+'Claim the next open batch of a run (or the expired claim of a lost worker), perhaps only of some
+scenes: all that a worker needs as JSON, or NULL when nothing is open. Commit at once.
 Example: SELECT cda.claim_batch(''demo'', ''node1'', 42, NULL, 1, ''0.1'', ''5 min'')';
 
 CREATE OR REPLACE FUNCTION cda.renew_batch(batch_id bigint, attempt int, lease interval)
@@ -99,15 +103,28 @@ COMMENT ON FUNCTION cda.fail_batch(bigint, int, text) IS
 'Give a batch up with the reason; false when another worker holds it now.
 Example: SELECT cda.fail_batch(17, 1, ''file is gone'')';
 
-CREATE OR REPLACE FUNCTION cda.open_batches(run_name text) RETURNS bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = cda, public, pg_temp
-BEGIN ATOMIC
-    SELECT count(*) FROM cda.batch b JOIN cda.run r USING (run_id)
-    WHERE r.name = run_name AND b.state IN ('open', 'claimed');
-END;
-COMMENT ON FUNCTION cda.open_batches(text) IS
-'How many batches of a run are not finished: a worker waits while others may be lost.
-Example: SELECT cda.open_batches(''demo'')';
+CREATE OR REPLACE FUNCTION cda.open_batches(run_name text, only_scenes text[] DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = cda, public, pg_temp AS $$
+DECLARE
+    stranger text;
+BEGIN
+    SELECT x.name INTO stranger FROM unnest(only_scenes) AS x (name)
+    WHERE NOT EXISTS (SELECT FROM cda.run r JOIN cda.run_scene USING (run_id)
+                      JOIN cda.scene s USING (scene_id)
+                      WHERE r.name = run_name AND s.name = x.name);
+    IF FOUND THEN
+        RAISE EXCEPTION 'run % has no scene %', quote_literal(run_name), quote_literal(stranger)
+            USING errcode = 'no_data_found';
+    END IF;
+    RETURN (SELECT count(*) FROM cda.batch b JOIN cda.run r USING (run_id)
+            JOIN cda.scene s USING (scene_id)
+            WHERE r.name = run_name AND b.state IN ('open', 'claimed')
+              AND (only_scenes IS NULL OR s.name = ANY(only_scenes)));
+END $$;
+COMMENT ON FUNCTION cda.open_batches(text, text[]) IS
+'How many batches of a run, or of some of its scenes, are not finished: a worker waits while others
+may be lost. Example: SELECT cda.open_batches(''demo'')';
 
 CREATE OR REPLACE FUNCTION cda.take_staging_slot() RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = cda, public, pg_temp AS $$
