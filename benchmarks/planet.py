@@ -30,7 +30,12 @@ def measure(
     from benchmarks.planet_push import generate, push
     from benchmarks.planet_scenes import choose_windows
     from benchmarks.planet_stages import (
-        Log, bench_database, make_planet_run, own_peak_bytes, shares, table_sizes,
+        Log,
+        bench_database,
+        make_planet_run,
+        own_peak_bytes,
+        shares,
+        table_sizes,
     )  # fmt: skip
     from benchmarks.probe import Probe, machine, server_settings
     from cda_db.connection import connect

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 SCORE_THRESHOLD = 0.25
 # Measured with this generator: rows a crater of the planet, cut and false ones included.
-ROWS_PER_CRATER = 1.86
+ROWS_PER_CRATER = 1.835
 _SEEN = 0.95
 _FALSE_SHARE = 0.04
 _LEAST_VISIBLE = 0.5
@@ -82,9 +82,7 @@ class _Seen:
         return _Seen(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-def _level_boxes(
-    rng: np.random.Generator, seen: _Seen, window: Window, level: Level
-) -> LevelBoxes:
+def _level_boxes(rng: np.random.Generator, seen: _Seen, window: Window, level: Level) -> LevelBoxes:
     grid = TileGrid(window.width, window.height, level.factor, TILE_PX, level.overlap_px)
     seen = seen.at(level)
     across = _tiles(seen.x, seen.w, grid.level_width, grid.n_columns, grid.stride)
@@ -134,9 +132,7 @@ def _reported(
     return _rows(x, y, seen.w * grow, seen.h * grow, score, row, col, grid, level)
 
 
-def _false(
-    rng: np.random.Generator, n: int, grid: TileGrid, level: Level
-) -> NDArray[np.void]:
+def _false(rng: np.random.Generator, n: int, grid: TileGrid, level: Level) -> NDArray[np.void]:
     """Boxes of nothing: small, of low score, anywhere."""
     row, col = rng.integers(0, grid.n_rows, n), rng.integers(0, grid.n_columns, n)
     wide, high = min(TILE_PX, grid.level_width), min(TILE_PX, grid.level_height)

@@ -103,7 +103,7 @@ class Window:
         return float(np.degrees(np.hypot(x - x.mean(), y - y.mean()).max() / BODY.radius_m)) * 1.1
 
     def coverage(self) -> NDArray[np.int64]:
-        """(n, 2) half-open ranges of nested cells of ``COVERAGE_ORDER`` with their centre inside."""
+        """(n, 2) half-open ranges of cells of ``COVERAGE_ORDER`` with their centre inside."""
         near = hpgeom.query_circle(1 << COVERAGE_ORDER, self.lon, self.lat, self._reach_deg())
         lon, lat = hpgeom.pixel_to_angle(1 << COVERAGE_ORDER, near)
         x, y, _, _ = self.project(lon, lat)

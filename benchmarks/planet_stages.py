@@ -140,8 +140,8 @@ def shares(conn: Connection, run: Run) -> dict[str, float]:
 def table_sizes(conn: Connection, run: Run) -> dict[str, int]:
     """Bytes of the run's partitions and their indexes."""
     rows = conn.execute(
-        "SELECT relname, pg_relation_size(oid) FROM pg_class WHERE relnamespace = 'cda'::regnamespace"
-        " AND relkind IN ('r', 'i') AND (relname LIKE %s OR relname LIKE 'crater_count%%')"
+        "SELECT relname, pg_relation_size(oid) FROM pg_class"
+        " WHERE relnamespace = 'cda'::regnamespace AND relkind IN ('r', 'i') AND (relname LIKE %s OR relname LIKE 'crater_count%%')"
         " AND pg_relation_size(oid) > 0 ORDER BY relname",
         [f"%\\_r{run.run_id}%"],
     ).fetchall()

@@ -127,12 +127,13 @@ def _rebuild(
     conn.rollback()
     n_decided = _decide_zones(target, run, zones, workers, progress)
     clock.lap("zones")
+    # before the rest, which looks single craters up; the sphere index of the detections serves
+    # later increments, not this rebuild
+    _build(target, run, workers, ["craters", "detection_places", "suppressions"])
+    clock.lap("indexes")
     n_waiting = _scalar(conn, "SELECT cda.suppress_rest(%s)", run)
     conn.commit()
     clock.lap("rest")
-    # the sphere index of the detections serves later increments, not this rebuild
-    _build(target, run, workers, ["craters", "detection_places", "suppressions"])
-    clock.lap("indexes")
     conn.execute(
         "INSERT INTO cda.catalogue (run_id, n_craters, n_suppressed, n_cut)"
         " SELECT %(run)s, (SELECT count(*) FROM cda.crater WHERE run_id = %(run)s),"
