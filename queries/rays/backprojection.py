@@ -29,7 +29,7 @@ from queries.sphere import (
 LEAST_MEMBERS = 5
 _SCATTER_DEG = 5.0  # how far true streaks turn away from their primary, 1 sigma
 _POINTING = 0.5  # share of clusters in reach of a true primary that are its own
-_LONG = 4.0  # links longer than so many local crater distances do not join
+_LONG = 4.0  # links longer than so many crater distances, of the denser end, do not join
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def find_clusters(
     arc = separation_deg(
         lon_deg[joined[:, 0]], lat_deg[joined[:, 0]], lon_deg[joined[:, 1]], lat_deg[joined[:, 1]]
     )
-    local = np.degrees(np.sqrt(np.maximum(*area_sr[joined].T))) if len(joined) else arc
+    local = np.degrees(np.sqrt(np.minimum(*area_sr[joined].T))) if len(joined) else arc
     joined = joined[arc <= _LONG * local]
     n = len(lon_deg)
     graph = coo_array((np.ones(len(joined)), (joined[:, 0], joined[:, 1])), shape=(n, n))

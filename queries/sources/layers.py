@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import rasterio
 from numpy.typing import NDArray
-from pyproj import Transformer
+from pyproj import CRS, Transformer
 
 from cda_db.bodies import Body
 from cda_db.errors import InputError
@@ -52,7 +52,8 @@ def raster_values(path: Path, body: Body, lon_deg: Floats, lat_deg: Floats) -> F
         InputError: the raster has no CRS or is of another body.
     """
     with rasterio.open(path) as file:
-        crs = check_crs(file.crs, body, path.name)
+        given = None if file.crs is None else CRS.from_wkt(file.crs.to_wkt())
+        crs = check_crs(given, body, path.name)
         x, y = Transformer.from_crs(body.crs(), crs, always_xy=True).transform(lon_deg, lat_deg)
         values = [float(v[0]) for v in file.sample(zip(x, y, strict=True), masked=False)]
         inside = (

@@ -115,4 +115,4 @@ def _draw_reasons(axes: Any, report: SourceReport, shown: int) -> None:
         fontsize=9,
         loc="left",
     )
-    axes.legend(fontsize=7.5, loc="lower right", framealpha=0.9)
+    axes.legend(fontsize=7.5, loc="upper center", bbox_to_anchor=(0.42, -0.1), ncols=3)
