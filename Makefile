@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train demo test test-train lint bench lock clean-demo
+.PHONY: help setup setup-train setup-workflow demo test test-train lint bench lock clean-demo
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-12s %s\n' "$$name" "$$text"; done
@@ -13,10 +13,13 @@ setup: ## PostgreSQL with PostGIS and Q3C, and .venv, where they are missing.
 setup-train: ## The same with torch, in .venv-train.
 	@workflow/setup.sh train
 
+setup-workflow: ## Snakemake, for the cluster workflow, in .venv-workflow.
+	@workflow/setup.sh workflow
+
 demo: setup ## Pictures to a crater catalogue and a density map, in demo-output/.
 	@.venv/bin/python -m workflow.demo
 
-test: setup ## All tests but those of training; on a server of their own.
+test: setup setup-workflow ## All tests but those of training; on a server of their own.
 	@.venv/bin/python -m pytest --ignore=tests/train
 
 test-train: setup-train ## The tests of training, with torch.

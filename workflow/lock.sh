@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Resolve pyproject.toml anew into requirements.lock and requirements-train.lock.
+# Resolve pyproject.toml anew into requirements.lock, requirements-train.lock and
+# requirements-workflow.lock.
 #
 # The files hold names and versions only: no local versions (torch's CPU build is one), no hashes
 # of this machine's wheels, no index.
@@ -14,7 +15,9 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads(Path("pyproject.toml").read_text())
-lines = project["build-system"]["requires"] + project["project"]["dependencies"]
+lines = []
+if sys.argv[1:] != ["workflow"]:  # Snakemake lives alone
+    lines = project["build-system"]["requires"] + project["project"]["dependencies"]
 for extra in sys.argv[1:]:
     lines += project["project"]["optional-dependencies"][extra]
 print("\n".join(lines))
@@ -39,3 +42,4 @@ resolve() {
 
 resolve requirements.lock dev
 resolve requirements-train.lock dev train
+resolve requirements-workflow.lock workflow

@@ -3,6 +3,8 @@
 #
 #   workflow/setup.sh base     PostgreSQL with PostGIS and Q3C, Python, .venv from requirements.lock
 #   workflow/setup.sh train    the same, and .venv-train from requirements-train.lock (torch)
+#   workflow/setup.sh workflow .venv-workflow from requirements-workflow.lock (Snakemake alone: it
+#                              wants an older SQLAlchemy than the project has)
 #
 # What is there already is left alone; a changed lock file is installed again.
 set -euo pipefail
@@ -111,9 +113,10 @@ system() {
 
 # --- Virtual environments -------------------------------------------------------------------
 
-# environment FOLDER LOCK: the folder holds what the lock file lists, and this checkout.
+# environment FOLDER LOCK [alone]: the folder holds what the lock file lists, and, unless alone,
+# this checkout.
 environment() {
-  local folder=$1 lock=$2 wanted
+  local folder=$1 lock=$2 alone=${3:-} wanted
   wanted=$(cat "$lock" pyproject.toml | sha256sum | cut -d' ' -f1)
   if [ "$(cat "$folder/.installed" 2>/dev/null)" = "$wanted" ] && "$folder/bin/python" -c ''; then
     return 0
@@ -124,7 +127,7 @@ environment() {
   fi
   say "Installing $lock into $folder"
   "$folder/bin/python" -m pip install -qq -r "$lock"
-  "$folder/bin/python" -m pip install -qq --no-deps --no-build-isolation -e .
+  [ -n "$alone" ] || "$folder/bin/python" -m pip install -qq --no-deps --no-build-isolation -e .
   echo "$wanted" >"$folder/.installed"
 }
 
@@ -135,7 +138,8 @@ main() {
   case "${1:-}" in
     base) system && environment .venv requirements.lock ;;
     train) system && environment .venv-train requirements-train.lock ;;
-    *) die "Unknown word '${1:-}'." "Use: workflow/setup.sh base|train" ;;
+    workflow) environment .venv-workflow requirements-workflow.lock alone ;;
+    *) die "Unknown word '${1:-}'." "Use: workflow/setup.sh base|train|workflow" ;;
   esac
 }
 
