@@ -242,6 +242,28 @@ def checksum(run_name: str, output_format: str) -> None:
     show_figures({"run": run_name, "checksum": value}, output_format)
 
 
+@db.command()
+@click.option("--out", type=click.Path(dir_okay=False), metavar="FILE", help="File; else stdout.")
+def docs(out: str | None) -> None:
+    """Write the SQL reference (Markdown) from the comments in the database.
+
+    \b
+    Example:
+      cda db docs --out docs/sql.md
+    """
+    from pathlib import Path
+
+    from cda_db.connection import connect
+    from cda_db.sqldocs import reference
+
+    with connect(role="cda_reader") as conn:
+        text = reference(conn)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        Path(out).write_text(text)
+
+
 def _target(name: str | None) -> Target:
     from cda_db import settings
 
