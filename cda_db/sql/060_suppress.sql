@@ -38,6 +38,9 @@ BEGIN
     CREATE TEMP TABLE IF NOT EXISTS open_pair_next (LIKE open_pair);
     CREATE TEMP TABLE IF NOT EXISTS dropped (id bigint NOT NULL, round int NOT NULL);
     CREATE TEMP TABLE IF NOT EXISTS waiting (id bigint NOT NULL);
+    CREATE TEMP TABLE IF NOT EXISTS closure (
+        id bigint PRIMARY KEY, lon float8 NOT NULL, lat float8 NOT NULL, r float8 NOT NULL,
+        depth int NOT NULL);
     TRUNCATE batch_rank;
     -- order of content among equals: scene, level, tile row; within a batch the id's low bits
     INSERT INTO batch_rank

@@ -24,10 +24,7 @@ DECLARE
 BEGIN
     SELECT iou_threshold, radius_m INTO STRICT t, radius
     FROM cda.run JOIN cda.body ON body.name = run.body WHERE run.run_id = suppress_closure.run_id;
-    SET LOCAL client_min_messages = warning;
-    DROP TABLE IF EXISTS pg_temp.closure;
-    CREATE TEMP TABLE closure (id bigint PRIMARY KEY, lon float8 NOT NULL, lat float8 NOT NULL,
-                               r float8 NOT NULL, depth int NOT NULL);
+    TRUNCATE closure;
     EXECUTE format($sql$
         INSERT INTO closure
         SELECT d.detection_id, d.lon, d.lat, d.diameter_m::float8 / 2, 0
