@@ -79,6 +79,7 @@ def show(name: str | None, output_format: str) -> None:
 @levels_option
 @threads_option
 @click.option("--picture", type=click.Path(path_type=Path), default=None, help="PNG to write.")
+@click.option("--record", default=None, metavar="NAME", help="Write the figures into the card.")
 @format_option
 def evaluate(
     images: Path,
@@ -91,6 +92,7 @@ def evaluate(
     levels: str,
     threads: int,
     picture: Path | None,
+    record: str | None,
     output_format: str,
 ) -> None:
     """Hold a detector, and people, against labelled pictures by one set of rules.
@@ -105,13 +107,14 @@ def evaluate(
     """
     from ingest.detector_files import default_model_name, find_model
     from ingest.training.evaluate import evaluate as run
-    from ingest.training.evaluate import read_labelled
+    from ingest.training.evaluate import read_labelled, record_in_card
     from ingest.training.judging import Rules
     from ingest.training.report import draw, print_report
     from ingest.training.scan import Scan, factors_of
 
+    found = find_model(name or default_model_name())
     result = run(
-        find_model(name or default_model_name()),
+        found,
         read_labelled(images, labels),
         Scan(factors_of(levels)),
         threshold=threshold,
@@ -121,6 +124,8 @@ def evaluate(
     )
     if picture is not None:
         draw(result, picture)
+    if record is not None:
+        record_in_card(found, record, result.report)
     print_report(result.report, output_format)
 
 

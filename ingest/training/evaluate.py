@@ -8,6 +8,7 @@ chosen on the pictures under evaluation. The curve is for reading, not for choos
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -239,3 +240,13 @@ def _person_row(who: str, picture: str, judged: Sequence[Judged]) -> dict[str, A
         name: None if np.isnan(value) else round(float(value), 4)
         for name, value in zip(names, rates(counts), strict=True)
     }
+
+
+def record_in_card(model: ModelFiles, name: str, report: dict[str, Any]) -> None:
+    """Add the main figures of an evaluation to the model's card, under ``evaluations`` and name."""
+    keys = ("pictures", "labels", "threshold", "search", "rules", "ap50", "diameters")
+    row = {key: report[key] for key in keys}
+    row |= {"figures": report["figures"], "all_sizes": report["all_sizes"]}
+    card = dict(model.card)
+    card["evaluations"] = {**card.get("evaluations", {}), name: row}
+    (model.xml.parent / "card.json").write_text(json.dumps(card, indent=1) + "\n")

@@ -105,6 +105,7 @@ def _first_card(
         "data": json.loads((work / "data" / "record.json").read_text()),
         "recipe": asdict(recipe),
         "epochs_run": len(epochs),
+        "learning_rates": [row["lr/pg0"] for row in epochs],
         "training_seconds": round(epochs[-1]["time"]),
         "environment": environment(),
     }
