@@ -99,7 +99,6 @@ def configuration(request: RunRequest, files: ModelFiles) -> RunConfig:
         levels=levels,
         score_threshold=float(files.card["threshold"]) if threshold is None else threshold,
         iou_threshold=request.iou,
-        nms_iou=float(files.card["nms_iou"]),
         precision=request.precision,
     )
 
