@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.planet_craters import Craters, Planet
+from benchmarks.planet_craters import Planet
 from benchmarks.planet_scenes import LEVELS, PIXEL_M, TILE_PX, Window
 from cda_db.batches import Boxes
 from cda_db.runs import Level
@@ -152,7 +152,8 @@ def _rows(
     rows["x0"], rows["x1"] = np.clip(x - w / 2, 0, wide), np.clip(x + w / 2, 0, wide)
     rows["y0"], rows["y1"] = np.clip(y - h / 2, 0, high), np.clip(y + h / 2, 0, high)
     size = np.sqrt((rows["x1"] - rows["x0"]) * (rows["y1"] - rows["y0"]))
-    return rows[(size >= level.min_px) & (size <= level.max_px)]
+    kept: NDArray[np.void] = rows[(size >= level.min_px) & (size <= level.max_px)]
+    return kept
 
 
 def box_file(folder: Path, scene: str, factor: float) -> Path:
@@ -164,8 +165,3 @@ def load_boxes(folder: Path, scene: str, factor: float) -> Boxes:
     """Boxes of a batch as a worker hands them over."""
     rows = np.load(box_file(folder, scene, factor))
     return Boxes(**{name: np.ascontiguousarray(rows[name]) for name in ROW.names or ()})
-
-
-def crater_count(craters: Craters) -> int:
-    """How many craters."""
-    return len(craters)

@@ -66,8 +66,8 @@ class Planet:
         waves = rng.normal(0, 6.0, (12, 3))
         field = np.cos(waves @ unit + rng.uniform(0, 2 * np.pi, (12, 1))).sum(axis=0)
         rank = (field - field.min()) / (field.max() - field.min())
-        density = CONTRAST**rank
-        return density / density.mean()
+        density: Floats = CONTRAST**rank
+        return np.asarray(density / density.mean())
 
     def cell(self, cell: int) -> Craters:
         """The craters of one cell."""

@@ -8,7 +8,6 @@ their neighbours by ``MARGIN_M`` on every side.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import hpgeom
@@ -93,9 +92,10 @@ class Window:
 
     def cells(self) -> NDArray[np.int64]:
         """Cells of the planet's craters that may have a crater in the window."""
-        return hpgeom.query_circle(
+        found: NDArray[np.int64] = hpgeom.query_circle(
             1 << CELL_ORDER, self.lon, self.lat, self._reach_deg(), inclusive=True
         )
+        return found
 
     def _reach_deg(self) -> float:
         x = np.array([self.left, self.left, self.right, self.right])
@@ -170,8 +170,8 @@ def _polar(pole: int) -> list[Window]:
 
 
 def all_windows() -> list[Window]:
-    """Every scene of the planet, so ordered that any first part of the list is connected ground
-    with both poles and the meridian of +-180 in it."""
+    """Every scene of the planet, in such an order that any first part of the list holds both poles
+    and, next to each other, scenes on both sides of +-180."""
     rows = int(2 * POLAR_FROM_DEG / SIDE_DEG)
     middle = [
         _square(f"E{lon:+07.1f}_N{lat:+05.1f}", lon, lat)
@@ -206,8 +206,3 @@ def choose_windows(planet: Planet, share: float) -> list[Window]:
 
 def _cell_of(window: Window) -> int:
     return int(hpgeom.angle_to_pixel(1 << CELL_ORDER, window.lon, window.lat))
-
-
-def names(windows: Sequence[Window]) -> list[str]:
-    """Names of scenes."""
-    return [window.name for window in windows]

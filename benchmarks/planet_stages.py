@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from benchmarks.planet_boxes import SCORE_THRESHOLD
@@ -141,14 +140,9 @@ def table_sizes(conn: Connection, run: Run) -> dict[str, int]:
     """Bytes of the run's partitions and their indexes."""
     rows = conn.execute(
         "SELECT relname, pg_relation_size(oid) FROM pg_class"
-        " WHERE relnamespace = 'cda'::regnamespace AND relkind IN ('r', 'i') AND (relname LIKE %s OR relname LIKE 'crater_count%%')"
+        " WHERE relnamespace = 'cda'::regnamespace AND relkind IN ('r', 'i')"
+        " AND (relname LIKE %s OR relname LIKE 'crater_count%%')"
         " AND pg_relation_size(oid) > 0 ORDER BY relname",
         [f"%\\_r{run.run_id}%"],
     ).fetchall()
     return {name: int(size) for name, size in rows}
-
-
-def free_bytes(folder: Path) -> int:
-    """Free disk at a folder."""
-    info = os.statvfs(folder)
-    return info.f_bavail * info.f_frsize

@@ -61,7 +61,7 @@ def suppress_in_memory(rows: Rows, threshold: float) -> tuple[NDArray[np.int64],
         now = time.perf_counter()
         seconds[name], clock = round(now - clock, 3), now
 
-    shapes = shapely.box(*rows.boxes.T)
+    shapes = np.asarray(shapely.box(*rows.boxes.T))
     tree = shapely.STRtree(shapes)
     lap("tree")
     first, second = tree.query(shapes)
