@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +13,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cda_db.errors import StateError
-from ingest.detector import Detector, find_model
+from cda_db.errors import ModelError, StateError
+from ingest.detector import Detector, default_model_name, find_model
 from ingest.training.crops import CropRule, cut, window_affine
 from ingest.training.dataset import DataRequest, build
 from ingest.training.export import export_openvino, file_sha256, strip
 from ingest.training.finish import Finish, LabelFolder, finish
-from ingest.training.folders import write_yolo
+from ingest.training.folders import find_images, write_yolo
 from ingest.training.scan import Scan
 from ingest.training.train import Recipe, train
 
@@ -133,23 +134,59 @@ def test_the_same_seed_gives_the_same_losses(
     np.testing.assert_allclose(np.array(rows[0], float), np.array(rows[1], float), rtol=1e-3)
 
 
-def test_a_finished_model_has_a_card_and_detects(
+def test_a_model_that_finds_nothing_is_not_calibrated(
     data: DataRequest, trained: Path, tmp_path: Path
 ) -> None:
-    images = data.folders[0] / "images"
-    rims = LabelFolder(images, data.folders[0] / "labels")
-    out = tmp_path / "pits"
-    order = Finish(out, rims, how=Scan((1.0,), tile=192, overlap=64))
-    model = finish(trained / "run", trained, data, RECIPE, order, threads=1)
+    root = data.folders[0]
+    order = Finish(
+        tmp_path / "pits",
+        LabelFolder(root / "images", root / "labels"),
+        how=Scan((1.0,), tile=192, overlap=64),
+    )
+    with pytest.raises(ModelError, match="too few to calibrate"):
+        finish(trained / "run", trained, data, RECIPE, order, threads=1)
+
+
+def test_a_finished_model_has_a_card_and_detects(
+    sample_data: Callable[[str], Path], trained: Path, tmp_path: Path
+) -> None:
+    """The last steps, on real tiles, with the shipped weights in place of a long training's."""
+    shipped = find_model(default_model_name())
+    assert shipped.pt is not None
+    source = sample_data("mars_themis_yolo")
+    few = tmp_path / "few"
+    for part in ("images", "labels", "rims"):
+        (few / part).mkdir(parents=True)
+    for item in find_images(source)[:24]:
+        shutil.copy(item.image, few / "images")
+        shutil.copy(item.label, few / "labels")
+        shutil.copy(source / "labels_catalogue/train" / item.label.name, few / "rims")
+    data = DataRequest((few,), holdout=0.2, crop=CropRule(turned=2))
+    work = tmp_path / "work"
+    (work / "run" / "weights").mkdir(parents=True)
+    shutil.copy(shipped.pt, work / "run" / "weights" / "last.pt")
+    shutil.copy(trained / "run" / "results.csv", work / "run")
+    build(data, work / "data")
+
+    out = tmp_path / "model"
+    order = Finish(out, LabelFolder(few / "images", few / "rims"), how=Scan((1.0,)))
+    model = finish(work / "run", work, data, RECIPE, order, threads=1)
+
     card = json.loads((out / "card.json").read_text())
-    assert card["data"]["sources"][0]["folder"] == data.folders[0].name
+    assert card["data"]["sources"][0]["folder"] == "few"
     assert card["recipe"]["seed"] == 0 and card["epochs_run"] == 2
-    assert 0 < card["threshold"] < 1 and card["weights_sha256"] == model.sha256.hex()
+    assert card["weights_sha256"] == model.sha256.hex()
+    assert 0.05 <= card["threshold"] <= 0.95
+    assert card["diameter_factor"] == pytest.approx(1, abs=0.15)
     assert (out / "curves.png").stat().st_size > 1000
     for path in out.iterdir():
-        assert str(trained.parent).encode() not in path.read_bytes(), path
-    detector = Detector(find_model(out), threads=1, batch=2, threshold=0.001, nms_iou=0.5)
-    assert len(detector.detect(np.stack([ground(9)[0]] * 3))) == 3
+        assert str(tmp_path.parent).encode() not in path.read_bytes(), path
+    tile = find_images(source, split="test")[0].pixels()
+    (expected,), (found,) = (
+        Detector(which, threads=1, batch=1, threshold=0.25, nms_iou=0.5).detect(tile[None])
+        for which in (shipped, find_model(out))
+    )
+    np.testing.assert_allclose(found, expected, atol=0.5)
 
 
 def test_openvino_and_torch_agree(trained: Path, tmp_path: Path) -> None:
