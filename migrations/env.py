@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from cda_db.sqlfiles import apply_changed, drop_all
 from cda_db.row_tables import metadata
+from cda_db.sqlfiles import apply_changed, drop_all
 
 # Alembic's own table, the only one that metadata does not describe.
 _COMMENTS = (

@@ -37,9 +37,10 @@ def draw_rays(
     _draw_rose(rose, found, candidate, rays)
     _draw_ground(ground, found, candidate, rays, small)
     sites = found.candidates
+    lat = float(sites.lat_deg[candidate])
     figure.suptitle(
         f"{name}: {sites.diameter_m[candidate] / 1000.0:.3g} km at"
-        f" {sites.lat_deg[candidate]:.2f} N, {sites.lon_deg[candidate] % 360.0:.2f} E"
+        f" {abs(lat):.2f} {'N' if lat >= 0.0 else 'S'}, {sites.lon_deg[candidate] % 360.0:.2f} E"
         f" ({small.body.name.capitalize()}), T = {found.t[candidate]:.2f},"
         f" p = {found.p[candidate]:.2g} among {len(found.controls):,} controls,"
         f" rank {found.rank[candidate]} of {len(found.p):,}",

@@ -26,10 +26,10 @@ from cda_db.connection import Connection, connect, engine
 from cda_db.create import create_database
 from cda_db.errors import SchemaError
 from cda_db.migrate import downgrade, migrate, require_current
+from cda_db.row_tables import metadata
 from cda_db.settings import Target
 from cda_db.sqlfiles import SqlFile, sql_files
 from cda_db.suppression import suppress
-from cda_db.row_tables import metadata
 
 Facts = dict[str, list[tuple[object, ...]]]
 
