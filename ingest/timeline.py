@@ -10,6 +10,8 @@ import pandas as pd
 from cda_db.errors import InputError
 
 COLOURS = {"done": "#4477aa", "failed": "#cc3311", "lost": "#ee9944", "running": "#bbbbbb"}
+# nobody saw a lost worker end
+_LABELS = {"lost": "lost, until taken over"}
 _WORKER = ["host", "pid", "job_id"]
 
 
@@ -70,11 +72,12 @@ def draw(attempts: pd.DataFrame, path: str | Path) -> None:
     jobs = workers["job_id"].fillna("").map(lambda job: f" ({job})" if job else "")
     labels = workers["host"] + ":" + workers["pid"].astype(str) + jobs
     axes.set_yticks(range(len(labels)), labels, fontsize=7)
+    axes.set_ylabel("worker (cluster job)")
     axes.invert_yaxis()
     axes.set_xlabel(f"seconds since {start:%Y-%m-%d %H:%M:%S} UTC")
     present = [name for name in COLOURS if (attempts["outcome"] == name).any()]
     axes.legend(
-        handles=[Patch(color=COLOURS[name], label=name) for name in present],
+        handles=[Patch(color=COLOURS[name], label=_LABELS.get(name, name)) for name in present],
         loc="lower right", ncols=len(present), fontsize=7, bbox_to_anchor=(1, 1),
     )  # fmt: skip
     try:

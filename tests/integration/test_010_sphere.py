@@ -117,8 +117,8 @@ def test_overlaps_known_by_hand(
 )
 def test_no_rival_is_out_of_reach(module_database: Target, threshold: float) -> None:
     """The farthest rivals that brute force finds lie within the reach of the search."""
-    ratio = np.linspace(np.sqrt(threshold), 1, 400)[:, None]
-    distance = np.linspace(0, 2, 4001)[None]
+    ratio = np.linspace(np.sqrt(threshold), 1, 100)[:, None]
+    distance = np.linspace(0, 2, 2001)[None]
     rivals = circle_iou(distance, np.ones_like(ratio), ratio) >= threshold
     farthest = np.broadcast_to(distance, rivals.shape)[rivals].max()
     with connect(module_database) as conn:
