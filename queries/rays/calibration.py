@@ -21,6 +21,7 @@ from queries.sphere import Floats
 
 LEAST_CONTROLS = 500
 _TAIL = 0.10
+_LEAST_TAIL = 20
 _BEYOND = 10.0  # the fit is trusted so many times past the rarest control
 
 
@@ -30,7 +31,8 @@ class Tail:
 
     Attributes:
         controls: T of its controls, sorted.
-        threshold: where the fitted tail begins.
+        threshold: where the fitted tail begins; infinite where too few different values are left
+            above the 90 % point for a fit: then ranks are all there is.
         shape, scale: of the generalised Pareto distribution of T - threshold.
     """
 
@@ -42,13 +44,16 @@ class Tail:
     @property
     def smallest_p(self) -> float:
         """The smallest p-value that this stratum gives."""
-        return 1.0 / (_BEYOND * len(self.controls))
+        n = len(self.controls)
+        return 1.0 / (_BEYOND * n) if np.isfinite(self.threshold) else 1.0 / (n + 1.0)
 
     def p_value(self, t: Floats) -> Floats:
         """Chance of a T at least as high among such controls."""
         n = len(self.controls)
         above = n - np.searchsorted(self.controls, t, side="left")
         ranked = (above + 1.0) / (n + 1.0)
+        if not np.isfinite(self.threshold):
+            return np.asarray(ranked)
         excess = np.maximum(t - self.threshold, 0.0)
         share = float((self.controls > self.threshold).mean())
         fitted = share * pareto_survival(excess, self.shape, self.scale)
@@ -80,8 +85,10 @@ def fit_tail(t: Floats) -> Tail:
     """The distribution of one stratum's controls."""
     controls = np.sort(t)
     threshold = float(np.quantile(controls, 1.0 - _TAIL))
-    shape, scale = fit_pareto(controls[controls > threshold] - threshold)
-    return Tail(controls, threshold, shape, scale)
+    excess = controls[controls > threshold] - threshold
+    if len(np.unique(excess)) < _LEAST_TAIL:
+        return Tail(controls, float("inf"), 0.0, 1.0)
+    return Tail(controls, threshold, *fit_pareto(excess))
 
 
 @dataclass(frozen=True)

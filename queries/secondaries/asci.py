@@ -26,7 +26,10 @@ def random_areas(
     n: int, coverage: Coverage, rng: np.random.Generator, simulations: int = SIMULATIONS
 ) -> Floats:
     """Voronoi areas (steradian) of random populations of n craters, sorted, all pooled."""
-    areas = [voronoi_cells(*coverage.draw(n, rng), coverage).area_sr for _ in range(simulations)]
+    areas = [
+        voronoi_cells(*coverage.draw(n, rng), coverage, rough=True).area_sr
+        for _ in range(simulations)
+    ]
     return np.sort(np.concatenate(areas))
 
 
@@ -73,7 +76,7 @@ def asci(
         members = np.flatnonzero(number == k)
         if len(members) < _LEAST:
             continue
-        areas = voronoi_cells(lon[members], lat[members], coverage).area_sr
+        areas = voronoi_cells(lon[members], lat[members], coverage, rough=True).area_sr
         random = random_areas(len(members), coverage, rng, simulations)
         flagged[members] = areas < threshold_sr(random, share)
     return flagged

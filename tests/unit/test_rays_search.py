@@ -67,6 +67,14 @@ def test_held_out_rates_are_the_nominal_ones() -> None:
         assert check.controls == 4000
 
 
+def test_a_statistic_with_few_values_is_ranked() -> None:
+    """Nine in ten controls at 0, the rest at 1: p = 61 / 601 at 1, and nothing is extrapolated."""
+    t = np.repeat([0.0, 1.0], [540, 60])
+    p, least = calibrate(t, np.zeros((600, 1))).p_value(np.array([0.0, 1.0, 9.0]), np.zeros((3, 1)))
+    assert_allclose(p, [1.0, 61.0 / 601.0, 1.0 / 601.0])
+    assert_allclose(least, 1.0 / 601.0)
+
+
 def test_too_few_controls_are_refused() -> None:
     with pytest.raises(InputError, match="at least 500"):
         calibrate(np.zeros(400), np.zeros((400, 1)))

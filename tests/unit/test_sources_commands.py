@@ -7,6 +7,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
@@ -53,6 +54,15 @@ def test_secondaries_of_a_file(crater_file: Path, tmp_path: Path) -> None:
     assert int(flags["clustered"].sum()) == figures["clustered"]
     assert "Mars" in flags.crs.name
     assert plot.stat().st_size > 10_000
+
+
+def test_the_older_rule_stands_beside_it(crater_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "flags.csv"
+    words = [*_file(crater_file), "--range", "0.05,1", "--circle", "0,0,800", "--asci"]
+    figures = json.loads(_run(secondaries, *words, "--out", str(out), "--format", "json").stdout)
+    flags = pd.read_csv(out)
+    assert len(flags) == figures["craters"] > 50
+    assert int(flags["asci"].sum()) == figures["asci_flagged"]
 
 
 def test_randomness_of_a_region(crater_file: Path) -> None:
