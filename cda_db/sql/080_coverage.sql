@@ -30,10 +30,14 @@ BEGIN ATOMIC
     FROM cda.run r JOIN cda.model m USING (model_id) JOIN cda.run_level l USING (run_id)
     JOIN cda.run_scene rs USING (run_id) JOIN cda.scene s ON s.scene_id = rs.scene_id
     WHERE r.run_id = scene_windows.run_id
+      -- ground that no detector has seen yet is not empty: it is not imaged (rule 5)
+      AND EXISTS (SELECT FROM cda.batch b WHERE b.run_id = r.run_id AND b.scene_id = s.scene_id
+                  AND b.factor = l.factor AND b.decided)
     GROUP BY s.scene_id, s.pixel_scale_m, m.diameter_factor;
 END;
 COMMENT ON FUNCTION cda.scene_windows(int) IS
-'Smallest and largest diameter (metres) that a run can find in each of its scenes.
+'Smallest and largest diameter (metres) that a run could find in each scene, by the levels that are
+done there.
 Example: SELECT * FROM cda.scene_windows(7)';
 
 CREATE OR REPLACE FUNCTION cda.at_order(ranges int8multirange, from_order int, to_order int)
