@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import psycopg
 import pytest
-from click.testing import Result
+from batch_steps import boxes, claim, expire, finish
 from rows import Detections, batch_ids, make_run, store
 
 from cda_db.batches import (
     Batch,
-    Boxes,
     LeaseKeeper,
     claim_batch,
     fail_batch,
-    finish_batch,
     open_batches,
     repeat_batch,
 )
@@ -32,32 +27,6 @@ from cda_db.connection import Connection, connect
 from cda_db.errors import LeaseLostError, NotFoundError
 from cda_db.settings import Target
 from cda_db.suppression import suppress
-
-
-def boxes(n: int = 3, score: float = 0.5) -> Boxes:
-    """Boxes of 20 pixels in the middle of the only tile."""
-    x = np.arange(n, dtype=np.float32) * 30 + 50
-    side = np.float32(20)
-    tile = np.zeros(n, np.int16)
-    return Boxes(tile, tile, x, x, x + side, x + side, np.full(n, score, np.float32),
-                 np.zeros(n, bool))  # fmt: skip
-
-
-def finish(conn: Connection, batch: Batch, found: Boxes) -> int:
-    return finish_batch(conn, batch, found, n_tiles=1, n_empty=0, n_outside=0)
-
-
-def claim(conn: Connection, **words: object) -> Batch:
-    batch = claim_batch(conn, "run", threads=1, **words)  # type: ignore[arg-type]
-    assert batch is not None
-    return batch
-
-
-def expire(conn: Connection, batch: Batch) -> None:
-    """As if the lease had run out."""
-    conn.execute("UPDATE cda.batch SET lease_until = clock_timestamp() - interval '1 s'"
-                 " WHERE batch_id = %s", [batch.batch_id])  # fmt: skip
-    conn.commit()
 
 
 def state(conn: Connection, batch: Batch) -> tuple[object, ...]:
@@ -345,65 +314,3 @@ def test_rows_left_in_staging_are_not_the_next_workers(database: Target, conn: C
             )
     batch = claim(conn)
     assert finish(conn, batch, boxes(2)) == 2
-
-
-def test_a_group_of_scenes_is_worked_and_repeated_by_itself(
-    conn: Connection, cda: Callable[..., Result], tmp_path: Path
-) -> None:
-    """Groups can be named: claims, waiting and repetition keep to the scenes of a list."""
-    run = make_run(conn, "run", 4)
-    group = ["run-1", "run-3"]
-    mine = [batch_ids(conn, run)[i] for i in (1, 3)]
-    for expected in mine:
-        batch = claim(conn, scenes=group)
-        assert batch.batch_id == expected
-        finish(conn, batch, boxes())
-    assert claim_batch(conn, "run", threads=1, scenes=group) is None
-    assert open_batches(conn, "run", group) == 0
-    assert open_batches(conn, "run") == 2
-    with pytest.raises(NotFoundError, match="has no scene 'run-9'"):
-        open_batches(conn, "run", ["run-1", "run-9"])
-    names = tmp_path / "group.txt"
-    names.write_text("run-3\n\n")
-    result = cda("ingest", "repeat", "--run", "run", "--scenes", f"@{names}", "--format", "json")
-    assert json.loads(result.stdout) == {"batches": 1, "detections_deleted": 3}
-    assert open_batches(conn, "run", group) == 1
-    fail_batch(conn, claim(conn, batch_id=mine[1]), "broken")
-    result = cda("ingest", "repeat", "--run", "run", "--failed", "--format", "json")
-    assert json.loads(result.stdout)["batches"] == 1
-    for wrong in (
-        ["--run", "run"],
-        [],
-        ["--batch", "1", "--failed"],
-        ["--run", "run", "--batch", 1],
-    ):
-        assert cda("ingest", "repeat", *wrong).exit_code == 2
-    unknown = cda("ingest", "repeat", "--run", "run", "--scenes", "nothing")
-    assert unknown.exit_code == 2 and "no scene 'nothing'" in unknown.stderr
-
-
-def test_the_trace_of_a_run(conn: Connection, cda: Callable[..., Result], tmp_path: Path) -> None:
-    """Every attempt with its outcome: done, failed, lost, running; as rows, figures, a picture."""
-    make_run(conn, "run", 4)
-    assert "No batch" in cda("ingest", "timeline", "--run", "run", "--out",
-                             tmp_path / "early.png").stderr  # fmt: skip
-    finish(conn, claim(conn), boxes())
-    fail_batch(conn, claim(conn), "broken")
-    expire(conn, claim(conn))
-    finish(conn, claim(conn), boxes())  # takes the lost one over
-    claim(conn)
-    csv, png = tmp_path / "trace.csv", tmp_path / "trace.png"
-    result = cda("ingest", "timeline", "--run", "run", "--out", csv, "--out", png, "--format",
-                 "json")  # fmt: skip
-    (row,) = json.loads(result.stdout)
-    assert (row["batches"], row["failed"], row["lost"]) == (2, 1, 1)
-    assert (row["tiles"], row["detections"]) == (2, 6)
-    trace = pd.read_csv(csv)
-    assert list(trace["outcome"]) == ["done", "failed", "lost", "done", "running"]
-    assert list(trace["attempt"]) == [1, 1, 1, 2, 1]
-    assert trace["scene"].tolist()[2] == trace["scene"].tolist()[3] == "run-2"
-    # the lost attempt ends where the next one begins
-    assert trace["ended_at"][2] == trace["claimed_at"][3]
-    assert png.read_bytes().startswith(b"\x89PNG")
-    bad = cda("ingest", "timeline", "--run", "run", "--out", tmp_path / "trace.xyz")
-    assert bad.exit_code == 2
