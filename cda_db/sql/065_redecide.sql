@@ -37,15 +37,19 @@ BEGIN
         WHERE x.run_id = %1$s$sql$, run_id) USING fresh;
     LOOP
         ANALYZE closure;
-        -- rivals of the last ring, larger or smaller, that are not yet in
+        -- rivals of the last ring, larger or smaller, that are not yet in; LATERAL with OFFSET 0
+        -- holds the planner to one look into the index a row of the ring, however large the table
         EXECUTE format($sql$
             INSERT INTO closure
             SELECT DISTINCT ON (id) id, lon, lat, r, $1 + 1
-            FROM (SELECT d.detection_id AS id, d.lon, d.lat, d.diameter_m::float8 / 2 AS r,
-                         f.r AS f_r, cda.great_circle_m(f.lon, f.lat, d.lon, d.lat, %2$L) AS distance
-                  FROM closure f JOIN cda.detection_r%1$s d
-                    ON public.q3c_join(f.lon, f.lat, d.lon, d.lat, f.r * %3$L::float8 + 1e-9)
-                  WHERE f.depth = $1 AND NOT d.cut OFFSET 0) AS near
+            FROM (SELECT d.id, d.lon, d.lat, d.r, f.r AS f_r,
+                         cda.great_circle_m(f.lon, f.lat, d.lon, d.lat, %2$L) AS distance
+                  FROM closure f, LATERAL (
+                      SELECT d.detection_id AS id, d.lon, d.lat, d.diameter_m::float8 / 2 AS r
+                      FROM cda.detection_r%1$s d
+                      WHERE public.q3c_join(f.lon, f.lat, d.lon, d.lat, f.r * %3$L::float8 + 1e-9)
+                        AND NOT d.cut OFFSET 0) AS d
+                  WHERE f.depth = $1 OFFSET 0) AS near
             WHERE cda.circle_iou(distance, f_r, r) >= %4$L::float8
               AND EXISTS (SELECT FROM batch_rank k WHERE k.batch_id = id >> 22)
             ON CONFLICT DO NOTHING$sql$,

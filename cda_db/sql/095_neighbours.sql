@@ -106,7 +106,10 @@ BEGIN
                    cda.great_circle_m(p.lon, p.lat, c.lon, c.lat, %2$L::float8) AS d
             FROM (SELECT u.point, cda.wrap_lon(u.lon) AS lon, u.lat
                   FROM unnest($1, $2) WITH ORDINALITY AS u (lon, lat, point) OFFSET 0) AS p
-            JOIN cda.crater_r%1$s c ON q3c_join(p.lon, p.lat, c.lon, c.lat, %3$L::float8)
+            -- held to one look into the index a place
+            CROSS JOIN LATERAL (
+                SELECT * FROM cda.crater_r%1$s c
+                WHERE q3c_join(p.lon, p.lat, c.lon, c.lat, %3$L::float8) OFFSET 0) AS c
             OFFSET 0) AS near
         WHERE d <= %4$L::float8$sql$,
         run_id, radius, degrees(metres / radius) * 1.000001 + 1e-9, metres)
