@@ -7,11 +7,19 @@ import pandas as pd
 import psycopg
 from numpy.typing import ArrayLike
 
-from cda_db.catalogue import frame, require_catalogue
+from cda_db.catalogue import require_catalogue
 from cda_db.connection import Connection
 from cda_db.errors import InputError
 from cda_db.runs import Run
 
+_KINDS = {
+    "crater_id": "i8",
+    "lon": "f8",
+    "lat": "f8",
+    "diameter_m": "f8",
+    "score": "f8",
+    "distance_m": "f8",
+}
 _COLUMNS = (
     "crater_id, crater_lon AS lon, crater_lat AS lat, diameter_m::float8, score::float8, distance_m"
 )
@@ -75,17 +83,17 @@ def _query(
             "craters_near": ("float8[]", "float8[]", "float8"),
         }[function]
     )
+    names = [*(["point"] if function == "craters_near" else []), *_KINDS]
     try:
-        with conn.transaction():
-            found = frame(
-                conn,
-                f"SELECT {columns} FROM cda.{function}(%s, {marks})",
-                [run.run_id, *arguments],
+        with conn.transaction(), conn.cursor(binary=True) as cursor:
+            cursor.execute(
+                f"SELECT {columns} FROM cda.{function}(%s, {marks})", [run.run_id, *arguments]
+            )
+            rows = np.array(
+                cursor.fetchall(), dtype=[(name, _KINDS.get(name, "i8")) for name in names]
             )
     except psycopg.errors.InvalidParameterValue as error:
         raise InputError(
             f"Not possible: {error.diag.message_primary}.", error.diag.message_hint or ""
         ) from error
-    # an empty answer would come without types
-    kinds = {name: "int64" if name in ("point", "crater_id") else float for name in found}
-    return found.astype(kinds)
+    return pd.DataFrame({name: rows[name] for name in names})
