@@ -41,9 +41,9 @@ BEGIN
             FROM cda.crater_r%1$s c WHERE %5$s OFFSET 0) AS near
         WHERE d <= %6$L::float8 ORDER BY d, crater_id$sql$,
         run_id, lon, lat, radius,
-        CASE WHEN degrees(metres / radius) > 60 THEN 'true' ELSE format(
+        CASE WHEN degrees(greatest(metres, 1e-9) / radius) > 60 THEN 'true' ELSE format(
             'q3c_radial_query(c.lon, c.lat, %L::float8, %L::float8, %L::float8)',
-            cda.wrap_lon(lon), lat, degrees(metres / radius) * 1.000001 + 1e-9) END, metres);
+            cda.wrap_lon(lon), lat, degrees(greatest(metres, 1e-9) / radius) * 1.000001 + 1e-9) END, metres);
 END $$;
 COMMENT ON FUNCTION cda.craters_within(int, float8, float8, float8) IS
 'Craters of a run whose centre lies at most so many metres (great circle) from a place in degrees
@@ -96,7 +96,7 @@ BEGIN
     END IF;
     SELECT b.radius_m INTO STRICT radius FROM cda.run r JOIN cda.body b ON b.name = r.body
     WHERE r.run_id = craters_near.run_id;
-    IF NOT (metres >= 0 AND degrees(metres / radius) <= 60) THEN
+    IF NOT (metres >= 0 AND degrees(greatest(metres, 1e-9) / radius) <= 60) THEN
         RAISE EXCEPTION 'no join over % m', metres USING errcode = 'invalid_parameter_value',
             hint = 'A join reaches 60 degrees of arc at most; see cda.craters_within.';
     END IF;
@@ -112,7 +112,7 @@ BEGIN
                 WHERE q3c_join(p.lon, p.lat, c.lon, c.lat, %3$L::float8) OFFSET 0) AS c
             OFFSET 0) AS near
         WHERE d <= %4$L::float8$sql$,
-        run_id, radius, degrees(metres / radius) * 1.000001 + 1e-9, metres)
+        run_id, radius, degrees(greatest(metres, 1e-9) / radius) * 1.000001 + 1e-9, metres)
     USING lons, lats;
 END $$;
 COMMENT ON FUNCTION cda.craters_near(int, float8[], float8[], float8) IS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from oracles import distance_m
@@ -111,6 +111,7 @@ def test_within_knows_the_body(module_database: Target, planet: tuple[Floats, Fl
     st.floats(-720, 720), st.floats(-90, 90),
     st.one_of(st.floats(0, 1e6), st.floats(1e6, 1.07e7)),
 )  # fmt: skip
+@example(lon=0.0, lat=0.0, metres=5e-324)
 @settings(max_examples=40, deadline=None,
           suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 def test_within_any_circle(
