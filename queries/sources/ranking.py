@@ -16,7 +16,7 @@ from scipy.special import logsumexp
 from queries.sphere import Floats
 
 PRIOR_NONE = 0.2
-REPORT = 0.5
+REPORT = 0.9
 _TELLS = 1.0  # a log ratio beyond this, either way, is a pass or a fail
 
 NAMES = ("launch_size", "rays", "formation_age", "ground_age", "composition")
