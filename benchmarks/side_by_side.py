@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-# The in-memory path needs about 1 KB a row.
+# Rows whose polygons and tree are held at once: beyond, the in-memory paths are left out.
 MEMORY_LIMIT = 12_000_000
 
 
