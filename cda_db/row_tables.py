@@ -5,7 +5,8 @@ a bare COPY runs 5-8 times faster without them. What keeps them honest instead: 
 batch locks the batch's row and derives ids from it, unique indexes are built when a load phase
 ends, and ``cda db check`` counts orphans and duplicates.
 
-Importing this module makes ``metadata`` whole: it builds on ``cda_db.tables``.
+Importing this module makes ``metadata`` whole: it builds on ``cda_db.tables`` and brings
+``cda_db.evaluation_tables`` along.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, REAL
 
+import cda_db.evaluation_tables  # noqa: F401 - its tables belong to metadata
 from cda_db.schema import col, metadata, now
 from cda_db.tables import run
 
