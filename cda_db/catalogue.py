@@ -5,16 +5,18 @@ Only this package names tables; everything here returns plain arrays, frames and
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from psycopg import sql
 
+from cda_db.cells import Ints, union
 from cda_db.connection import Connection
 from cda_db.errors import NotFoundError, StateError
 from cda_db.runs import Run
+from cda_db.scenes import pairs
 
 Box = tuple[float, float, float, float]
 _CRATER_COLUMNS = ("crater_id", "lon", "lat", "diameter_m", "score")
@@ -171,20 +173,49 @@ def provenance(conn: Connection, detection_id: int) -> dict[str, Any]:
     return found
 
 
-def coverage(conn: Connection, run: Run, bin_number: int) -> tuple[int, NDArray[np.int64]]:
+def coverage(conn: Connection, run: Run, bin_number: int) -> tuple[int, Ints]:
     """Imaged ground for a root-2 diameter bin: union over scenes and levels that can show it.
+
+    Overlaps count once: scenes of one order are united by the masks of their border cells, those
+    of several orders as cells of the finest. The area is right to the sampling of each scene's
+    border by sub-cells (docs/pictures-in.md, "Coverage").
 
     Returns:
         HEALPix order and (n, 2) half-open ranges of nested cells of that order.
     """
-    order = conn.execute(
-        "SELECT coalesce(max(s.coverage_order), 0) FROM cda.run_scene JOIN cda.scene s"
-        " USING (scene_id) WHERE run_id = %s",
-        [run.run_id],
+    row = conn.execute("SELECT cda.imaged_order(%s)", [run.run_id]).fetchone()
+    assert row is not None  # a function gives one row
+    return int(row[0]), union(int(row[0]), _imaged_parts(conn, run, bin_number))
+
+
+_PARTS = (
+    "SELECT p.cell_order, (SELECT array_agg(lower(r) ORDER BY r) FROM unnest(p.ranges) AS r),"
+    " (SELECT array_agg(upper(r) ORDER BY r) FROM unnest(p.ranges) AS r),"
+    " p.border_cells, p.border_masks"
+)
+
+
+def _imaged_parts(conn: Connection, run: Run, bin_number: int) -> list[tuple[int, Ints, Ints]]:
+    """From the roll-up where it is that of the present catalogue, else made anew."""
+    rolled = conn.execute(
+        "SELECT rolled_up_at IS NOT NULL FROM cda.catalogue WHERE run_id = %s", [run.run_id]
     ).fetchone()
-    assert order is not None  # an aggregate gives one row
-    rows = conn.execute(
-        "SELECT lower(r), upper(r) FROM unnest(cda.imaged_ranges(%s, %s, %s)) AS r ORDER BY r",
-        [run.run_id, bin_number, order[0]],
+    source = (
+        "cda.imaged_layer l JOIN cda.imaged_ground p USING (run_id, layer)"
+        " WHERE run_id = %s AND bin = %s"
+        if rolled and rolled[0]
+        else "cda.imaged_parts(%s, %s) p"
+    )
+    rows = conn.execute(f"{_PARTS} FROM {source}", [run.run_id, bin_number])
+    return [(order, pairs(first, stop), pairs(*border)) for order, first, stop, *border in rows]
+
+
+def imaged_layers(conn: Connection, run: Run) -> Iterator[tuple[list[int], int, Ints]]:
+    """The layers of a run's roll-up: bins that share one, HEALPix order, ranges as ``coverage``."""
+    bins = conn.execute(
+        "SELECT layer, array_agg(bin ORDER BY bin) FROM cda.imaged_layer WHERE run_id = %s"
+        " GROUP BY layer ORDER BY layer",
+        [run.run_id],
     ).fetchall()
-    return int(order[0]), np.array(rows, dtype=np.int64).reshape(-1, 2)
+    for _, shared in bins:
+        yield shared, *coverage(conn, run, shared[0])

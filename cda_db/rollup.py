@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from cda_db.catalogue import frame, require_catalogue
+from cda_db.catalogue import frame, imaged_layers, require_catalogue
+from cda_db.cells import count_in_cells, refine
 from cda_db.connection import Connection
 from cda_db.errors import InputError
 from cda_db.runs import Run
@@ -51,18 +52,14 @@ def imaged_areas(conn: Connection, run: Run, order: int) -> pd.DataFrame:
     """Imaged area by cell and bin: columns bin, cell, area_km2; no row means not imaged."""
     _check_order(order)
     cell_km2 = run.body.area_km2 / (12 * 4**order)
-    # fractions once a layer, then the bins that share it
-    found = frame(
-        conn,
-        "WITH layers AS MATERIALIZED (SELECT g.layer, c.cell, c.fraction FROM cda.imaged_ground g,"
-        " LATERAL cda.cell_fractions(g.ranges, g.cell_order, %s) AS c WHERE g.run_id = %s)"
-        " SELECT l.bin, cell, fraction FROM cda.imaged_layer l JOIN layers USING (layer)"
-        " WHERE l.run_id = %s ORDER BY l.bin, cell",
-        [order, run.run_id, run.run_id],
-    )
-    found = found.astype({"bin": "int64", "cell": "int64", "fraction": float})
-    found["area_km2"] = found.pop("fraction") * cell_km2
-    return found
+    found = [pd.DataFrame({"bin": [], "cell": [], "area_km2": []})]
+    for bins, at, ranges in imaged_layers(conn, run):
+        fine = max(at, order)
+        cell, n = count_in_cells(refine(ranges, at, fine), fine, order)
+        area = n * (cell_km2 / 4 ** (fine - order))
+        found += [pd.DataFrame({"bin": k, "cell": cell, "area_km2": area}) for k in bins]
+    table = pd.concat(found, ignore_index=True).astype({"bin": "int64", "cell": "int64"})
+    return table.sort_values(["bin", "cell"], ignore_index=True)
 
 
 def _check_order(order: int) -> None:

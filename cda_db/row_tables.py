@@ -22,7 +22,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
 )
-from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, REAL
+from sqlalchemy.dialects.postgresql import ARRAY, INT8MULTIRANGE, REAL
 
 import cda_db.evaluation_tables  # noqa: F401 - its tables belong to metadata
 from cda_db.schema import col, metadata, now
@@ -157,10 +157,12 @@ imaged_ground = Table(
     metadata,
     col("run_id", Integer, "the run", ForeignKey(run.c.run_id, ondelete="CASCADE")),
     col("layer", SmallInteger, "see imaged_layer"),
-    col("cell_order", SmallInteger, "HEALPix order of ranges"),
-    col("ranges", INT8MULTIRANGE, "imaged nested HEALPix cells, overlaps counted once"),
-    PrimaryKeyConstraint("run_id", "layer"),
-    comment="Roll-up: the ground that a diameter bin could be seen on, by layer",
+    col("cell_order", SmallInteger, "HEALPix order of the cells"),
+    col("ranges", INT8MULTIRANGE, "cells that are imaged whole, overlaps counted once"),
+    col("border_cells", ARRAY(BigInteger), "cells that are imaged in part, ascending"),
+    col("border_masks", ARRAY(BigInteger), "bit i: sub-cell i (three orders finer) is imaged"),
+    PrimaryKeyConstraint("run_id", "layer", "cell_order"),
+    comment="Roll-up: the ground that a bin could be seen on, by layer; a row a HEALPix order",
 )
 
 

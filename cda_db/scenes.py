@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from shapely.geometry import MultiPolygon
 
 from cda_db.bodies import get_body
+from cda_db.cells import EMPTY, Ints
 from cda_db.connection import Connection
 from cda_db.errors import InputError, NotFoundError
 
@@ -30,7 +30,12 @@ class Scene:
             (degrees for projection ``lonlat``), false easting and northing removed.
         lat_ts_deg: latitude of true scale; for ``polar_stereographic`` its sign names the pole.
         footprint: imaged ground, lon/lat degrees in [-180, 180].
-        coverage: (n, 2) int64, half-open ranges of nested HEALPix cells of ``coverage_order``.
+        coverage: (n, 2) int64, half-open ranges of nested HEALPix cells of ``coverage_order``
+            that are imaged whole, as level 1 sees them.
+        border: (m, 2) int64, cells that are imaged in part, each with the mask of its 64
+            sub-cells (``cda_db.cells``).
+        coarser: (factor, coverage, border) where the pixels of coarser levels show other ground,
+            ascending; each holds from its factor to the next.
     """
 
     sha256: bytes
@@ -57,19 +62,27 @@ class Scene:
     pixel_scale_m: float
     footprint: MultiPolygon
     coverage_order: int
-    coverage: NDArray[np.int64]
+    coverage: Ints
     label: dict[str, Any] = field(default_factory=dict)
+    border: Ints = field(default_factory=EMPTY.copy)
+    coarser: tuple[tuple[float, Ints, Ints], ...] = ()
+
+    @property
+    def levels_coverage(self) -> tuple[tuple[float, Ints, Ints], ...]:
+        """(factor, whole cells, border) from level 1 upwards."""
+        return ((1.0, self.coverage, self.border), *self.coarser)
 
 
+_COVERAGE_FIELDS = ("coverage", "border", "coarser")
 _JSON_FIELDS = ("view", "shading", "radiometry", "label")
 _PLAIN_FIELDS = tuple(
     name
     for name in Scene.__dataclass_fields__
-    if name not in (*_JSON_FIELDS, "transform", "footprint", "coverage")
+    if name not in (*_JSON_FIELDS, "transform", "footprint", *_COVERAGE_FIELDS)
 )
 
 
-def multirange_text(ranges: NDArray[np.int64]) -> str:
+def multirange_text(ranges: Ints) -> str:
     """The text of an ``int8multirange`` from (n, 2) half-open ranges."""
     return "{" + ",".join(f"[{first},{stop})" for first, stop in ranges.tolist()) + "}"
 
@@ -106,12 +119,9 @@ def register_scene(conn: Connection, scene: Scene) -> tuple[int, bool]:
     values["footprint"] = shapely.to_wkb(
         shapely.set_srid(scene.footprint, values["srid"]), include_srid=True
     )
-    values["coverage"] = multirange_text(scene.coverage)
     names = ", ".join(values)
     marks = ", ".join(
-        f"%({name})s"
-        + {"footprint": "::public.geometry", "coverage": "::int8multirange"}.get(name, "")
-        for name in values
+        f"%({name})s" + ("::public.geometry" if name == "footprint" else "") for name in values
     )
     row = conn.execute(
         f"INSERT INTO cda.scene ({names}) VALUES ({marks})"
@@ -120,6 +130,12 @@ def register_scene(conn: Connection, scene: Scene) -> tuple[int, bool]:
     ).fetchone()
     if row is None:  # registered by another process in this moment
         return register_scene(conn, scene)
+    for factor, ranges, border in scene.levels_coverage:
+        conn.execute(
+            "INSERT INTO cda.scene_coverage VALUES (%s, %s, %s::int8multirange, %s::int8[],"
+            " %s::int8[])",
+            [row[0], factor, multirange_text(ranges), *border.T.tolist()],
+        )
     return int(row[0]), True
 
 
@@ -132,9 +148,8 @@ def get_scene(conn: Connection, key: int | str) -> tuple[int, Scene]:
     column = "scene_id" if isinstance(key, int) else "name"
     with conn.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(
-            f"SELECT *, public.st_asbinary(footprint) AS outline,"
-            f" (SELECT array_agg(ARRAY[lower(r), upper(r)] ORDER BY r)"
-            f" FROM unnest(coverage) AS r) AS ranges FROM cda.scene WHERE {column} = %s",
+            f"SELECT *, public.st_asbinary(footprint) AS outline"
+            f" FROM cda.scene WHERE {column} = %s",
             [key],
         ).fetchone()
     if row is None:
@@ -143,8 +158,25 @@ def get_scene(conn: Connection, key: int | str) -> tuple[int, Scene]:
     values["sha256"], values["file_sha256"] = bytes(row["sha256"]), bytes(row["file_sha256"])
     values["transform"] = tuple(row[name] for name in "abcdef")
     values["footprint"] = shapely.from_wkb(bytes(row["outline"]))
-    values["coverage"] = np.array(row["ranges"] or [], dtype=np.int64).reshape(-1, 2)
-    return int(row["scene_id"]), Scene(**values)
+    (_, values["coverage"], values["border"]), *coarser = _coverage(conn, row["scene_id"])
+    return int(row["scene_id"]), Scene(**values, coarser=tuple(coarser))
+
+
+def _coverage(conn: Connection, scene_id: int) -> list[tuple[float, Ints, Ints]]:
+    rows = conn.execute(
+        "SELECT factor, (SELECT array_agg(lower(r) ORDER BY r) FROM unnest(ranges) AS r),"
+        " (SELECT array_agg(upper(r) ORDER BY r) FROM unnest(ranges) AS r),"
+        " border_cells, border_masks"
+        " FROM cda.scene_coverage WHERE scene_id = %s ORDER BY factor",
+        [scene_id],
+    )
+    return [(factor, pairs(*ends), pairs(*border)) for factor, *rest in rows
+            for ends, border in [(rest[:2], rest[2:])]]  # fmt: skip
+
+
+def pairs(first: list[int] | None, second: list[int] | None) -> Ints:
+    """Two columns of numbers, (n, 2); SQL's null is an empty one."""
+    return np.array([first or [], second or []], dtype=np.int64).T
 
 
 def scenes_of_file(conn: Connection, path: str, file_sha256: bytes) -> list[tuple[int, str]]:
@@ -177,7 +209,7 @@ def scene_from_json(data: dict[str, Any]) -> Scene:
     values["file_sha256"] = bytes.fromhex(data["file_sha256"])
     values["transform"] = tuple(data[name] for name in "abcdef")
     values["footprint"] = MultiPolygon()
-    values["coverage"] = np.empty((0, 2), dtype=np.int64)
+    values["coverage"] = EMPTY
     return Scene(**values)
 
 
@@ -186,6 +218,6 @@ def scene_summary(scene: Scene) -> dict[str, Any]:
     data = asdict(scene)
     for name in ("sha256", "file_sha256"):
         data[name] = data[name].hex()
-    for name in ("footprint", "coverage"):
+    for name in ("footprint", *_COVERAGE_FIELDS):
         data.pop(name)
     return data

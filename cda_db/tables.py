@@ -24,7 +24,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB, REAL
+from sqlalchemy.dialects.postgresql import ARRAY, INT8MULTIRANGE, JSONB, REAL
 
 from cda_db.schema import col, metadata, now
 
@@ -81,8 +81,7 @@ scene = Table(
         Geometry("MULTIPOLYGON", srid=-1, spatial_index=False),
         "outline of the imaged ground, lon/lat degrees",
     ),
-    col("coverage_order", SmallInteger, "HEALPix order of coverage"),
-    col("coverage", INT8MULTIRANGE, "imaged ground: nested HEALPix cells of coverage_order"),
+    col("coverage_order", SmallInteger, "HEALPix order of the cells in scene_coverage"),
     col("label", JSONB, "product id, instrument, times and angles from the file's label"),
     col("registered_at", DateTime(timezone=True), "when", server_default=now),
     UniqueConstraint("sha256"),
@@ -100,8 +99,22 @@ scene = Table(
     CheckConstraint("abs(lat_ts_deg) <= 90 AND abs(lon_0_deg) <= 360", name="frame"),
     CheckConstraint("radius_m > 0 AND pixel_scale_m > 0", name="scale"),
     CheckConstraint("st_srid(footprint) = srid", name="footprint"),
-    CheckConstraint("coverage_order BETWEEN 0 AND 14", name="coverage_order"),
+    CheckConstraint("coverage_order BETWEEN 0 AND 26", name="coverage_order"),
     comment="One raster file seen in one way; the picture itself stays where it is",
+)
+
+scene_coverage = Table(
+    "scene_coverage",
+    metadata,
+    col("scene_id", Integer, "the scene", ForeignKey("cda.scene.scene_id", ondelete="CASCADE")),
+    col("factor", REAL, "from this level on, to the next row's: what its pixels can show"),
+    col("ranges", INT8MULTIRANGE, "cells that are imaged whole, nested, of coverage_order"),
+    col("border_cells", ARRAY(BigInteger), "cells that are imaged in part, ascending"),
+    col("border_masks", ARRAY(BigInteger), "bit i: sub-cell i (three orders finer) is imaged"),
+    PrimaryKeyConstraint("scene_id", "factor"),
+    CheckConstraint("factor >= 1", name="factor"),
+    CheckConstraint("cardinality(border_cells) = cardinality(border_masks)", name="border"),
+    comment="Imaged ground of a scene: HEALPix cells, at the border in 64ths",
 )
 
 model = Table(
@@ -171,6 +184,28 @@ run_scene = Table(
     col("added_at", DateTime(timezone=True), "when", server_default=now),
     PrimaryKeyConstraint("run_id", "scene_id"),
     comment="Scenes of a run; scenes may be added, never taken away",
+)
+
+run_neighbour = Table(
+    "run_neighbour",
+    metadata,
+    col("run_id", Integer, "the run"),
+    col("scene_id", Integer, "the scene whose margin is filled"),
+    col("neighbour_id", Integer, "the scene that fills it"),
+    col("x_px", Integer, "the neighbour's left edge in the scene's pixels"),
+    col("y_px", Integer, "its top edge"),
+    PrimaryKeyConstraint("run_id", "scene_id", "neighbour_id"),
+    ForeignKeyConstraint(
+        ["run_id", "scene_id"],
+        ["cda.run_scene.run_id", "cda.run_scene.scene_id"],
+        ondelete="CASCADE",
+    ),
+    ForeignKeyConstraint(
+        ["run_id", "neighbour_id"],
+        ["cda.run_scene.run_id", "cda.run_scene.scene_id"],
+        ondelete="CASCADE",
+    ),
+    comment="Scenes of one pixel grid that fill each other's margins, in runs with neighbours",
 )
 
 BATCH_STATES = ("open", "claimed", "done", "failed")

@@ -1,71 +1,192 @@
-"""Imaged ground of a scene: HEALPix cells whose centre is a valid pixel, and the outline.
+"""Imaged ground of a scene, level by level: whole HEALPix cells, and border cells in 64ths.
 
-Cells are nested, on (lon, lat) with east longitude, of an order whose cell side is about two of
-the scene's pixels: a union of scenes is then a union of integer ranges, and area is counted
-without seam or pole.
+Cells are nested, on (lon, lat) with east longitude. A cell is split until every pixel around it
+is valid, or none is; what is still mixed at the scene's order is a border cell, whose 64 sub-cells
+(three orders finer) are imaged where their centre is a valid pixel. Sub-cells are no larger than
+a pixel, or than a 2048th of the scene. A union of scenes is then a union of sub-cells: places,
+not shares, are compared, so it is right however the scenes overlap. A sub-cell stands or falls
+with its centre, so an area is right to sub-cells that the border crosses, and without bias.
 """
 
 from __future__ import annotations
 
 import hpgeom
 import numpy as np
-import rasterio.features
 import shapely
-from affine import Affine
-from numpy.typing import NDArray
-from shapely.affinity import translate
-from shapely.geometry import MultiPolygon, box, shape
-from shapely.geometry.base import BaseGeometry
 
+from cda_db.cells import (
+    EMPTY,
+    SUB_CELLS,
+    SUB_ORDERS,
+    Ints,
+    masks_of,
+    merge,
+    refine,
+    to_ranges,
+    union,
+)
 from ingest.grid import SceneGrid
+from ingest.seams import SeamMap
 from ingest.seen import SeenPixels
 from ingest.source import Mask
-from ingest.sphere import CYLINDRICAL, Floats, wrap_lon
+from ingest.sphere import Floats, wrap_lon
+from ingest.validity import PixelMask, Validity
 
-MAX_ORDER = 14
-MAX_CELLS = 4_000_000
-PIXELS_A_CELL = 2.0
+FINEST_SUB_ORDER = 29  # of HEALPix in 64 bits
+LEVELS = (2, 8, 32, 128)  # whose pixels may show other ground than those of the level before
+_SUB_CELLS_A_SIDE = 2048
+_SAME_GROUND = 1e-3
+_COARSER = 5  # orders
 _SPACING = 0.5  # of a coarse cell's side
-_COARSER = 3  # orders
 _CHUNK = 2**21
-_OUTLINE_SIDE = 1024
-Cells = NDArray[np.int64]
+_EDGE_POINTS = 4  # a side of a cell
+_SLACK = 0.25  # of a cell's box: its sides bulge between their points
+Ground = tuple[Ints, Ints]
 
 
 def coverage_order(grid: SceneGrid) -> int:
-    """HEALPix order for a scene: cell side about two pixels, order <= 14, <= 4 million cells."""
+    """HEALPix order of a scene's cells: eight sub-cells a side, of a pixel or a 2048th of it."""
     radius, pixel = grid.projection.radius_m, grid.pixel_scale_m()
-    side = np.sqrt(4 * np.pi / 12) * radius
-    order = round(float(np.log2(side / (PIXELS_A_CELL * pixel))))
     area = min(grid.width * grid.height * pixel**2, 4 * np.pi * radius**2)
-    most = int(np.log(MAX_CELLS * 4 * np.pi * radius**2 / (12 * area)) / np.log(4))
-    return int(np.clip(min(order, most), 0, MAX_ORDER))
+    wanted = max(pixel, np.sqrt(area) / _SUB_CELLS_A_SIDE)
+    order = int(np.ceil(np.log2(np.sqrt(4 * np.pi / 12) * radius / wanted)))
+    return int(np.clip(order, SUB_ORDERS, FINEST_SUB_ORDER)) - SUB_ORDERS
 
 
-def candidate_cells(grid: SceneGrid, order: int) -> Cells:
-    """Cells (n,), sorted, whose centre lies in the scene's frame.
+def level_grounds(
+    seen: SeenPixels, validity: Validity, order: int
+) -> tuple[tuple[float, Ints, Ints], ...]:
+    """(factor, whole cells, border) of level 1 and of each coarser one that shows other ground.
 
-    Coarser cells are found by sampling the frame, with their neighbours, so that none can be
-    missed; their children are tested one by one.
+    A level has a row of its own where its ground differs from the row before it by more than a
+    thousandth: where gaps are closed, or specks lost, by averaging.
     """
-    coarse = max(order - _COARSER, 0)
-    parents = _touched_cells(grid, coarse)
-    around = hpgeom.neighbors(2**coarse, parents, nest=True)
-    parents = np.unique(np.concatenate([parents, around[around >= 0]]))
-    children = 4 ** (order - coarse)
-    found = []
-    at_once = max(1, _CHUNK // children)
-    for start in range(0, len(parents), at_once):
-        first = parents[start : start + at_once, None] * children
-        cells = (first + np.arange(children)).ravel()
-        col, row = grid.to_pixel(*cell_centres(order, cells))
-        inside = (col >= 0) & (col < grid.width) & (row >= 0) & (row < grid.height)
-        found.append(cells[inside])
-    return np.concatenate(found)
+    found: list[tuple[float, Ints, Ints]] = []
+    last = EMPTY
+    for factor in (1, *LEVELS):
+        pixels = validity.level(factor)
+        if pixels is None or (found and factor > max(seen.grid.width, seen.grid.height)):
+            continue
+        ranges, border = ground(seen, pixels, order)
+        now = union(order + SUB_ORDERS, [(order, ranges, border)])
+        if not found or _differing(last, now) > _SAME_GROUND * _count(last):
+            found.append((float(factor), ranges, border))
+            last = now
+        if pixels.complete:
+            break
+    return tuple(found)
 
 
-def _touched_cells(grid: SceneGrid, order: int) -> Cells:
-    """Cells that hold a point of a lattice over the frame, spaced by half a cell or less."""
+def _count(ranges: Ints) -> int:
+    return int(np.sum(ranges[:, 1] - ranges[:, 0]))
+
+
+def _differing(a: Ints, b: Ints) -> int:
+    """Cells that are in one of two sets only."""
+    return 2 * _count(merge(np.concatenate([a, b]))) - _count(a) - _count(b)
+
+
+def ground(seen: SeenPixels, pixels: PixelMask, order: int) -> Ground:
+    """Whole cells (n, 2) and border (m, 2) of one level."""
+    at = max(order - _COARSER, 0)
+    cells = _near_cells(seen.grid, at)
+    whole = [EMPTY]
+    while True:
+        none, full = _none_and_all(seen, pixels, at, cells)
+        whole.append(refine(to_ranges(cells[full]), at, order))
+        cells = cells[~none & ~full]
+        if at == order:
+            break
+        cells, at = (4 * cells[:, None] + np.arange(4)).ravel(), at + 1
+    sub_cells, border = _border(seen, pixels, order, cells)
+    return merge(np.concatenate([*whole, sub_cells])), border
+
+
+def _border(seen: SeenPixels, pixels: PixelMask, order: int, cells: Ints) -> Ground:
+    """Mixed cells by their sub-cells' centres: ranges of those that are whole, the border."""
+    whole, border = [EMPTY], [EMPTY]
+    for start in range(0, len(cells), _CHUNK // SUB_CELLS):
+        part = cells[start : start + _CHUNK // SUB_CELLS]
+        sub_cells = part[:, None] * SUB_CELLS + np.arange(SUB_CELLS)
+        inside = _imaged(seen, pixels, *cell_centres(order + SUB_ORDERS, sub_cells))
+        full, any_ = inside.all(axis=1), inside.any(axis=1)
+        whole.append(to_ranges(part[full]))
+        mixed = any_ & ~full
+        border.append(np.stack([part[mixed], masks_of(inside[mixed])], axis=1))
+    return np.concatenate(whole), np.concatenate(border)
+
+
+def _imaged(seen: SeenPixels, pixels: PixelMask, lon: Floats, lat: Floats) -> Mask:
+    """Whether places are in the scene's frame and on a valid pixel of its file."""
+    (col, row), (file_col, file_row) = _places(seen, lon, lat)
+    inside = (col >= 0) & (col < seen.grid.width) & (row >= 0) & (row < seen.grid.height)
+    inside &= np.isfinite(file_col) & np.isfinite(file_row)
+    c = np.floor(np.where(inside, file_col, 0)).astype(np.int64)
+    r = np.floor(np.where(inside, file_row, 0)).astype(np.int64)
+    if seen.source.wrap_columns is not None:
+        c %= seen.source.wrap_columns
+    inside &= (c >= 0) & (c < seen.source.width) & (r >= 0) & (r < seen.source.height)
+    found: Mask = inside & pixels.at(np.where(inside, c, 0), np.where(inside, r, 0))
+    return found
+
+
+def _places(
+    seen: SeenPixels, lon: Floats, lat: Floats
+) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+    """Pixel coordinates (col, row) as seen, and in the file."""
+    place = seen.grid.to_pixel(lon, lat)
+    return place, place if seen.as_is else seen.file_pixels_of(lon, lat)
+
+
+def _none_and_all(
+    seen: SeenPixels, pixels: PixelMask, order: int, cells: Ints
+) -> tuple[Mask, Mask]:
+    """Cells around which nothing is imaged, and those around which everything is.
+
+    Both are asked of the box around a cell's boundary in pixels, a little widened. Where a map
+    is torn the box holds more than the cell, and the cell counts as mixed.
+    """
+    edge = hpgeom.boundaries(2**order, cells, step=_EDGE_POINTS, nest=True)
+    shown, filed = _places(seen, wrap_lon(edge[0]), np.asarray(edge[1], dtype=np.float64))
+    none, full = _in_frame(shown, seen.grid.width, seen.grid.height)
+    source = seen.source
+    left, top, right, bottom = _box(filed)
+    known = np.isfinite(left) & np.isfinite(top) & np.isfinite(right) & np.isfinite(bottom)
+    if source.wrap_columns is not None:
+        outside = (left < 0) | (right > source.wrap_columns)
+        left = np.where(outside, 0, left)
+        right = np.where(outside, source.width, right)
+    out, within = _in_frame(filed, source.width, source.height)
+    if source.wrap_columns is None:
+        none, full = none | (out & known), full & within
+    empty, valid = pixels.none_and_all(
+        *(np.where(known, side, 0.0) for side in (left, top, right, bottom))
+    )
+    in_rows = (top >= 0) & (bottom <= source.height)
+    return none | (empty & known), full & valid & known & in_rows
+
+
+def _box(place: tuple[Floats, Floats]) -> tuple[Floats, Floats, Floats, Floats]:
+    """Boxes (left, top, right, bottom) around points (n, k), widened; not finite if one is not."""
+    sides = []
+    for values in place:
+        low, high = values.min(axis=1), values.max(axis=1)
+        slack = _SLACK * (high - low) + 1.0
+        sides.append((low - slack, high + slack))
+    (left, right), (top, bottom) = sides
+    return left, top, right, bottom
+
+
+def _in_frame(place: tuple[Floats, Floats], width: int, height: int) -> tuple[Mask, Mask]:
+    """Boxes wholly outside a frame, and wholly inside."""
+    left, top, right, bottom = _box(place)
+    outside = (right < 0) | (left > width) | (bottom < 0) | (top > height)
+    inside = (left >= 0) & (right <= width) & (top >= 0) & (bottom <= height)
+    return outside, inside
+
+
+def _near_cells(grid: SceneGrid, order: int) -> Ints:
+    """Cells that hold a point of a lattice over the frame, and their neighbours."""
     side_m = np.sqrt(4 * np.pi / 12) * grid.projection.radius_m / 2**order
     row, col = np.meshgrid(
         np.linspace(0, grid.height, 9), np.linspace(0, grid.width, 9), indexing="ij"
@@ -79,153 +200,30 @@ def _touched_cells(grid: SceneGrid, order: int) -> Cells:
         lon, lat = grid.to_lonlat(c.ravel(), r.ravel())
         on_sphere = np.abs(lat) <= 90.0
         found.append(np.unique(_cells(2**order, lon[on_sphere], lat[on_sphere])))
-    return np.unique(np.concatenate(found))
+    touched = np.unique(np.concatenate(found))
+    around = hpgeom.neighbors(2**order, touched, nest=True)
+    return np.unique(np.concatenate([touched, around[around >= 0]]))
 
 
 def _even(size: int, step: float) -> Floats:
     return np.linspace(0.0, size, int(np.ceil(size / step)) + 1)
 
 
-def _cells(nside: int, lon: Floats, lat: Floats) -> Cells:
+def _cells(nside: int, lon: Floats, lat: Floats) -> Ints:
     pixels = hpgeom.angle_to_pixel(nside, lon % 360.0, lat, nest=True, lonlat=True, degrees=True)
     return np.asarray(pixels, dtype=np.int64)
 
 
-def cell_centres(order: int, cells: Cells) -> tuple[Floats, Floats]:
+def cell_centres(order: int, cells: Ints) -> tuple[Floats, Floats]:
     """Longitude in [-180, 180) and latitude of nested cells' centres."""
     lon, lat = hpgeom.pixel_to_angle(2**order, cells, nest=True, lonlat=True, degrees=True)
     return wrap_lon(lon), np.asarray(lat, dtype=np.float64)
 
 
-def file_pixels(seen: SeenPixels, order: int, cells: Cells) -> tuple[Cells, Cells]:
-    """(row, column) in the file of cells' centres; -1 where the file does not reach."""
-    lon, lat = cell_centres(order, cells)
-    if seen.as_is:
-        col, row = seen.grid.to_pixel(lon, lat)
-    else:
-        col, row = seen.file_pixels_of(lon, lat)
-    lost = ~(np.isfinite(col) & np.isfinite(row))
-    rows = np.where(lost, -1, np.floor(np.where(lost, 0, row))).astype(np.int64)
-    columns = np.where(lost, -1, np.floor(np.where(lost, 0, col))).astype(np.int64)
-    if seen.source.wrap_columns is not None:
-        columns = np.where(lost, -1, columns % seen.source.wrap_columns)
-    return rows, columns
+def within_seams(seen: SeenPixels, validity: Validity, seams: SeamMap) -> Validity:
+    """The pixels that some source image of a mosaic shows, by its seam map."""
 
+    def file_pixels(points: Floats) -> Floats:
+        return np.stack(seen.file_pixels_of(points[:, 0], points[:, 1]), axis=1)
 
-def to_ranges(cells: Cells) -> Cells:
-    """Half-open ranges (n, 2) of sorted, distinct cells."""
-    if len(cells) == 0:
-        return np.zeros((0, 2), dtype=np.int64)
-    breaks = np.flatnonzero(np.diff(cells) != 1)
-    starts = cells[np.concatenate([[0], breaks + 1])]
-    ends = cells[np.concatenate([breaks, [len(cells) - 1]])] + 1
-    return np.stack([starts, ends], axis=1)
-
-
-def outline(seen: SeenPixels, reduced: Mask, factor: int) -> MultiPolygon:
-    """Imaged ground as polygons in lon/lat degrees within [-180, 180].
-
-    Exact to the pixel for a scene up to 1024 pixels that is seen as it is; else to a
-    1024th of the larger side. Around a pole it is traced on a lon/lat grid.
-
-    Args:
-        seen: the scene.
-        reduced, factor: the survey's reduced validity mask.
-    """
-    grid = seen.grid
-    if _holds_a_pole(grid):
-        return _outline_on_sphere(seen, reduced, factor)
-    mask, transform = _seen_mask(seen, reduced, factor)
-    pieces = [
-        polygon
-        for geometry, _ in rasterio.features.shapes(
-            mask.astype(np.uint8), mask=mask, transform=transform
-        )
-        for polygon in _on_sphere(shape(geometry), grid)
-    ]
-    return _multi(shapely.union_all(shapely.make_valid(np.array(pieces, dtype=object))))
-
-
-def _seen_mask(seen: SeenPixels, reduced: Mask, factor: int) -> tuple[Mask, Affine]:
-    """Validity on a coarse grid of the scene as seen, and that grid's pixel transform."""
-    if seen.as_is:
-        return reduced, Affine.scale(factor)
-    grid = seen.grid
-    step = max(1.0, max(grid.width, grid.height) / _OUTLINE_SIDE)
-    rows = np.arange(0.5, np.ceil(grid.height / step)) * step
-    columns = np.arange(0.5, np.ceil(grid.width / step)) * step
-    row, col = np.meshgrid(rows, columns, indexing="ij")
-    return _valid_at(seen, reduced, factor, *seen.file_pixels(col, row)), Affine.scale(step)
-
-
-def _valid_at(seen: SeenPixels, reduced: Mask, factor: int, col: Floats, row: Floats) -> Mask:
-    known = np.isfinite(col) & np.isfinite(row)
-    c = np.floor(np.where(known, col, -1.0)).astype(np.int64)
-    r = np.floor(np.where(known, row, -1.0)).astype(np.int64)
-    if seen.source.wrap_columns is not None:
-        c = c % seen.source.wrap_columns
-    known &= (c >= 0) & (c < seen.source.width) & (r >= 0) & (r < seen.source.height)
-    picked = reduced[np.where(known, r, 0) // factor, np.where(known, c, 0) // factor]
-    return np.asarray(known & picked)
-
-
-def _holds_a_pole(grid: SceneGrid) -> bool:
-    if grid.projection.name in CYLINDRICAL or grid.projection.name == "sinusoidal":
-        return False
-    pole = np.array([90.0 if grid.projection.lat_ts_deg > 0 else -90.0])
-    col, row = grid.to_pixel(np.zeros(1), pole)
-    return bool((-1 <= col[0] <= grid.width + 1) and (-1 <= row[0] <= grid.height + 1))
-
-
-def _on_sphere(polygon: BaseGeometry, grid: SceneGrid) -> list[BaseGeometry]:
-    """A pixel polygon in lon/lat, cut at +-180 degrees."""
-    clipped = polygon.intersection(box(0, 0, grid.width, grid.height))
-    dense = shapely.segmentize(clipped, max(grid.width, grid.height) / 64)
-
-    def lonlat(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        x, y = grid.to_map(points[:, 0], points[:, 1])
-        lon, lat = grid.projection.inverse(x, y)
-        period = grid.projection.period
-        if period is not None:  # follow the map, which does not jump at +-180
-            lon = x / period * 360.0 + grid.projection.lon_0_deg
-        else:
-            centre = grid.to_lonlat(np.array(grid.width / 2), np.array(grid.height / 2))[0]
-            lon = centre + wrap_lon(lon - centre)
-        return np.stack([lon, np.clip(lat, -90.0, 90.0)], axis=1)
-
-    unrolled = shapely.make_valid(shapely.transform(dense, lonlat))
-    west, _, east, _ = unrolled.bounds
-    pieces = []
-    for turn in range(int(np.floor((west + 180) / 360)), int(np.floor((east + 180) / 360)) + 1):
-        window = box(360 * turn - 180, -90, 360 * turn + 180, 90)
-        piece = unrolled.intersection(window)
-        if not piece.is_empty:
-            pieces.append(translate(piece, xoff=-360.0 * turn))
-    return pieces
-
-
-def _outline_on_sphere(seen: SeenPixels, reduced: Mask, factor: int) -> MultiPolygon:
-    grid = seen.grid
-    edge = np.linspace(0, 1, 65)
-    side = np.concatenate([edge, edge, 0 * edge, 0 * edge + 1])
-    other = np.concatenate([0 * edge, 0 * edge + 1, edge, edge])
-    _, lat = grid.to_lonlat(side * grid.width, other * grid.height)
-    sign = 1.0 if grid.projection.lat_ts_deg > 0 else -1.0
-    lowest = float((lat * sign).min())
-    n_lat = _OUTLINE_SIDE
-    lats = sign * (90.0 - (np.arange(n_lat) + 0.5) * (90.0 - lowest) / n_lat)
-    lons = -180.0 + (np.arange(2 * _OUTLINE_SIDE) + 0.5) * 180.0 / _OUTLINE_SIDE
-    lat2, lon2 = np.meshgrid(lats, lons, indexing="ij")
-    col, row = grid.to_pixel(lon2, lat2)
-    inside = (col >= 0) & (col < grid.width) & (row >= 0) & (row < grid.height)
-    file_col, file_row = (col, row) if seen.as_is else seen.file_pixels_of(lon2, lat2)
-    mask = inside & _valid_at(seen, reduced, factor, file_col, file_row)
-    step_lat = -sign * (90.0 - lowest) / n_lat
-    transform = Affine(180.0 / _OUTLINE_SIDE, 0, -180.0, 0, step_lat, 90.0 * sign)
-    shapes = rasterio.features.shapes(mask.astype(np.uint8), mask=mask, transform=transform)
-    return _multi(shapely.union_all([shapely.make_valid(shape(g)) for g, _ in shapes]))
-
-
-def _multi(geometry: shapely.Geometry) -> MultiPolygon:
-    parts = [part for part in shapely.get_parts(geometry) if part.geom_type == "Polygon"]
-    return MultiPolygon(parts)
+    return validity.only([shapely.transform(outline, file_pixels) for outline in seams.outlines])

@@ -27,10 +27,11 @@ from ingest import coverage
 from ingest.brightness import shaded_limits
 from ingest.grid import SceneGrid
 from ingest.labels import frame_hints, label_record, read_label
+from ingest.outline import outline
 from ingest.products import check_name
 from ingest.projection import SourceFrame, source_frame
 from ingest.radiometry import image_radiometry
-from ingest.seams import read_seam_map, seam_map_beside
+from ingest.seams import SeamMap, read_seam_map, seam_map_beside
 from ingest.seen import SeenPixels
 from ingest.shading import Shading
 from ingest.source import RasterSource, ReadOptions
@@ -73,10 +74,11 @@ def open_scenes(
         record = {**label_record(source.path, label, source.dataset.tags()), "files": files}
         if frame.notes:
             record["normalised"] = list(frame.notes)
-        seams = seam_map_beside(source.path) if "murray_tile" in record else None
+        file = seam_map_beside(source.path) if "murray_tile" in record else None
+        seams = read_seam_map(file, frame.body.name) if file is not None else None
         if seams is not None:
-            record["seams"] = read_seam_map(seams, frame.body.name).as_dict()
-        return _describe(source, frame, views, shading, record)
+            record["seams"] = seams.as_dict()
+        return _describe(source, frame, views, shading, record, seams)
 
 
 def _frame(source: RasterSource, label: dict[str, Any], body: str | None) -> SourceFrame:
@@ -96,6 +98,7 @@ def _describe(
     views: tuple[View, ...],
     shading: Shading | None,
     record: dict[str, Any],
+    seams: SeamMap | None,
 ) -> tuple[Scene, ...]:
     seen = [
         SeenPixels(
@@ -107,25 +110,22 @@ def _describe(
         )
         for view in views
     ]
-    orders = [coverage.coverage_order(view.grid) for view in views]
-    cells = [
-        coverage.candidate_cells(view.grid, order)
-        for view, order in zip(views, orders, strict=True)
-    ]
-    asked = tuple(coverage.file_pixels(*item) for item in zip(seen, orders, cells, strict=True))
-    found = survey(source, asked)
+    found = survey(source)
+    validity = found.validity
+    if seams is not None:
+        validity = coverage.within_seams(seen[0], validity, seams)
     scenes = []
-    for view, pixels, order, cell, valid in zip(
-        views, seen, orders, cells, found.answers, strict=True
-    ):
-        ranges = coverage.to_ranges(cell[valid])
-        if len(ranges) == 0 and len(views) > 1:
+    for view, pixels in zip(views, seen, strict=True):
+        order = coverage.coverage_order(view.grid)
+        grounds = coverage.level_grounds(pixels, validity, order)
+        (_, ranges, border), *coarser = grounds
+        if len(ranges) == 0 and len(border) == 0 and len(views) > 1:
             continue
         if shading is None:
             radiometry = image_radiometry(found.sample, source.dtype)
         else:
             radiometry = shaded_limits(pixels, shading)
-        footprint = coverage.outline(pixels, found.reduced, found.factor)
+        footprint = outline(pixels, validity)
         check_name(source.path, record, frame.body.name, footprint)
         scenes.append(
             _scene(source, frame, view, shading, record)
@@ -133,6 +133,8 @@ def _describe(
                 "radiometry": radiometry,
                 "coverage_order": order,
                 "coverage": ranges,
+                "border": border,
+                "coarser": tuple(coarser),
                 "footprint": footprint,
             }
         )

@@ -14,11 +14,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cda_db.bodies import Body
+from cda_db.cells import EMPTY, Ints, count_in_cells, expand, merge, refine
 
-Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-EMPTY: Ints = np.zeros((0, 2), dtype=np.int64)
+__all__ = [
+    "EMPTY", "Ints", "cell_area_km2", "cell_centres", "cell_side_deg", "cells_of_points",
+    "count_in_cells", "in_ranges", "intersect", "merge", "refine", "region_ranges", "subtract",
+]  # fmt: skip
+
+_MOST_EDGE_CELLS = 2**18  # a region's edge is followed no finer than this
 
 
 class Outlined(Protocol):
@@ -53,17 +58,6 @@ def cell_centres(cell: ArrayLike, order: int) -> tuple[Floats, Floats]:
     return np.mod(np.asarray(lon) + 180, 360) - 180, np.asarray(lat)
 
 
-def merge(ranges: Ints) -> Ints:
-    """Ranges sorted, with those that touch or overlap joined."""
-    if not len(ranges):
-        return EMPTY
-    ordered = ranges[np.argsort(ranges[:, 0], kind="stable")]
-    reach = np.maximum.accumulate(ordered[:, 1])
-    first = np.append(True, ordered[1:, 0] > reach[:-1])
-    last = np.append(np.flatnonzero(first)[1:] - 1, len(ordered) - 1)
-    return np.stack([ordered[first, 0], reach[last]], axis=1)
-
-
 def intersect(a: Ints, b: Ints) -> Ints:
     """Cells in both sets; both of one order, sorted and disjoint."""
     if not len(a) or not len(b):
@@ -71,7 +65,7 @@ def intersect(a: Ints, b: Ints) -> Ints:
     # Every range of a meets the consecutive ranges of b from `first` to `end`.
     first = np.searchsorted(b[:, 1], a[:, 0], side="right")
     end = np.searchsorted(b[:, 0], a[:, 1], side="left")
-    which, partner = _expand(first, np.maximum(end - first, 0))
+    which, partner = expand(first, np.maximum(end - first, 0))
     lo = np.maximum(a[which, 0], b[partner, 0])
     hi = np.minimum(a[which, 1], b[partner, 1])
     return np.stack([lo, hi], axis=1)
@@ -84,11 +78,6 @@ def subtract(a: Ints, b: Ints, order: int) -> Ints:
     return intersect(a, outside[outside[:, 0] < outside[:, 1]])
 
 
-def refine(ranges: Ints, order: int, finer: int) -> Ints:
-    """The same set at a finer order."""
-    return np.asarray(ranges << (2 * (finer - order)), dtype=np.int64)
-
-
 def in_ranges(cell: Ints, ranges: Ints) -> NDArray[np.bool_]:
     """Which cells are in the set, both of one order."""
     if not len(ranges):
@@ -97,42 +86,27 @@ def in_ranges(cell: Ints, ranges: Ints) -> NDArray[np.bool_]:
     return np.asarray((place >= 0) & (cell < ranges[place, 1]), dtype=np.bool_)
 
 
-def count_in_cells(ranges: Ints, order: int, coarse: int) -> tuple[Ints, Ints]:
-    """How many cells of the set lie in each cell of a coarser (or the same) order.
-
-    Args:
-        ranges: set of cells of ``order``.
-        order, coarse: coarse <= order.
-
-    Returns:
-        the coarse cells that hold any, ascending, and the numbers of fine cells in them.
-    """
-    if not len(ranges):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    shift = 2 * (order - coarse)
-    first, last = ranges[:, 0] >> shift, (ranges[:, 1] - 1) >> shift
-    which, cell = _expand(first, last - first + 1)
-    lo = np.maximum(ranges[which, 0], cell << shift)
-    hi = np.minimum(ranges[which, 1], (cell + 1) << shift)
-    begin = np.flatnonzero(np.append(True, np.diff(cell) > 0))  # ascending, as the ranges are
-    return cell[begin], np.add.reduceat(hi - lo, begin)
-
-
 def region_ranges(region: Outlined, order: int) -> Ints:
     """Cells of ``order`` whose centre is in the region.
 
     Only cells near the outline are looked at one by one: from order 0 downward a cell that no
     outline point falls in or next to is wholly inside or wholly outside, and is decided at once.
+    An outline that passes more than 262,144 cells is followed no finer: by then a cell is about
+    a fifty-thousandth of it.
     """
     cells = np.arange(12, dtype=np.int64)
     found: list[Ints] = []
     for level in range(order + 1):
         inside = region.contains(*cell_centres(cells, level))
         near = _near_outline(region, level) if level < order else np.zeros(0, np.int64)
+        if len(near) > _MOST_EDGE_CELLS:
+            near = np.zeros(0, np.int64)
         split = np.isin(cells, near)
         whole = cells[inside & ~split]
         found.append(refine(np.stack([whole, whole + 1], axis=1), level, order))
         cells = (4 * cells[split][:, None] + np.arange(4)).ravel()
+        if not len(cells):
+            break
     return merge(np.concatenate(found))
 
 
@@ -142,10 +116,3 @@ def _near_outline(region: Outlined, order: int) -> Ints:
     passed = np.unique(cells_of_points(lon, lat, order))
     around = np.asarray(hpgeom.neighbors(2**order, passed), dtype=np.int64)
     return np.union1d(passed, around[around >= 0])
-
-
-def _expand(start: Ints, count: Ints) -> tuple[Ints, Ints]:
-    """Row number and value for start[i], start[i] + 1, ..., count[i] of them a row."""
-    row = np.repeat(np.arange(len(start)), count)
-    offset = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-    return row, start[row] + offset

@@ -20,25 +20,84 @@ COMMENT ON FUNCTION cda.diameter_bin(real) IS
 'Root-2 bin k of a diameter: 2^(k/2) <= D/km < 2^((k+1)/2).
 Example: SELECT cda.diameter_bin(1500) -- 1';
 
-CREATE OR REPLACE FUNCTION cda.scene_windows(run_id int)
-RETURNS TABLE (scene_id int, least_m float8, most_m float8)
+CREATE OR REPLACE FUNCTION cda.scene_levels(run_id int)
+RETURNS TABLE (scene_id int, factor real, least_m float8, most_m float8)
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    -- neighbouring levels' windows meet (create refuses gaps), so a scene has one window
-    SELECT s.scene_id, min(l.min_px * l.factor) * s.pixel_scale_m * m.diameter_factor,
-           max(l.max_px * l.factor) * s.pixel_scale_m * m.diameter_factor
+    SELECT s.scene_id, l.factor, l.min_px * l.factor * s.pixel_scale_m * m.diameter_factor,
+           l.max_px * l.factor * s.pixel_scale_m * m.diameter_factor
     FROM cda.run r JOIN cda.model m USING (model_id) JOIN cda.run_level l USING (run_id)
     JOIN cda.run_scene rs USING (run_id) JOIN cda.scene s ON s.scene_id = rs.scene_id
-    WHERE r.run_id = scene_windows.run_id
+    WHERE r.run_id = scene_levels.run_id
       -- ground that no detector has seen yet is not empty: it is not imaged (rule 5)
       AND EXISTS (SELECT FROM cda.batch b WHERE b.run_id = r.run_id AND b.scene_id = s.scene_id
-                  AND b.factor = l.factor AND b.decided)
-    GROUP BY s.scene_id, s.pixel_scale_m, m.diameter_factor;
+                  AND b.factor = l.factor AND b.decided);
 END;
-COMMENT ON FUNCTION cda.scene_windows(int) IS
-'Smallest and largest diameter (metres) that a run could find in each scene, by the levels that are
-done there.
-Example: SELECT * FROM cda.scene_windows(7)';
+COMMENT ON FUNCTION cda.scene_levels(int) IS
+'Smallest and largest diameter (metres) that a run could find in each scene at each level that is
+done there. Example: SELECT * FROM cda.scene_levels(7)';
+
+CREATE OR REPLACE FUNCTION cda.bin_coverage(run_id int, bin int)
+RETURNS TABLE (scene_id int, factor real)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    WITH edges AS (
+        SELECT 1000 * 2 ^ (bin_coverage.bin / 2.0::float8) * 1.000001 AS low,
+               1000 * 2 ^ ((bin_coverage.bin + 1) / 2.0::float8) * 0.999999 AS high
+    ), level AS (
+        SELECT l.*, low, high, least_m <= low AND most_m >= high AS alone
+        FROM cda.scene_levels(bin_coverage.run_id) l, edges WHERE least_m < high AND most_m > low
+    ), whole AS (
+        SELECT l.scene_id, bool_or(alone) AS alone, min(l.factor) AS finest
+        FROM level l GROUP BY l.scene_id, low, high
+        -- windows that join can hold together what none holds alone
+        HAVING range_agg(numrange(least_m::numeric, most_m::numeric, '[]'))
+            @> numrange(low::numeric, high::numeric)
+    )
+    SELECT DISTINCT l.scene_id, (
+        SELECT max(c.factor) FROM cda.scene_coverage c
+        WHERE c.scene_id = l.scene_id AND c.factor <= greatest(l.factor, 1))
+    FROM level l JOIN whole w USING (scene_id)
+    WHERE l.alone OR NOT w.alone AND l.factor = w.finest;
+END;
+COMMENT ON FUNCTION cda.bin_coverage(int, int) IS
+'The rows of scene_coverage on whose ground a run could find every crater of a root-2 bin: of each
+level that holds the bin, or of the finest of those that hold it together.
+Example: SELECT * FROM cda.bin_coverage(7, 0)';
+
+CREATE OR REPLACE FUNCTION cda.imaged_parts(run_id int, bin int)
+RETURNS TABLE (
+    cell_order smallint, ranges int8multirange, border_cells bigint[], border_masks bigint[]
+)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    WITH chosen AS MATERIALIZED (
+        SELECT s.coverage_order, c.ranges, c.border_cells, c.border_masks
+        FROM cda.bin_coverage(imaged_parts.run_id, imaged_parts.bin) b
+        JOIN cda.scene_coverage c USING (scene_id, factor) JOIN cda.scene s USING (scene_id)
+    ), whole AS MATERIALIZED (
+        SELECT c.coverage_order, coalesce(range_agg(x), '{}') AS ranges
+        FROM chosen c LEFT JOIN LATERAL unnest(c.ranges) AS x ON true GROUP BY 1
+    ), border AS (
+        SELECT c.coverage_order, x.cell, bit_or(x.mask) AS mask
+        FROM chosen c, LATERAL unnest(c.border_cells, c.border_masks) AS x (cell, mask)
+        GROUP BY 1, 2
+    ), part AS (  -- neighbours make most of the border whole
+        SELECT b.* FROM border b JOIN whole w USING (coverage_order) WHERE NOT w.ranges @> b.cell
+    )
+    SELECT w.coverage_order,
+        w.ranges + coalesce((SELECT range_agg(int8range(p.cell, p.cell + 1)) FROM part p
+                             WHERE p.coverage_order = w.coverage_order AND p.mask = -1), '{}'),
+        coalesce((SELECT array_agg(p.cell ORDER BY p.cell) FROM part p
+                  WHERE p.coverage_order = w.coverage_order AND p.mask <> -1), '{}'),
+        coalesce((SELECT array_agg(p.mask ORDER BY p.cell) FROM part p
+                  WHERE p.coverage_order = w.coverage_order AND p.mask <> -1), '{}')
+    FROM whole w ORDER BY 1;
+END;
+COMMENT ON FUNCTION cda.imaged_parts(int, int) IS
+'Imaged ground for a root-2 bin of a run, overlaps counted once: for each HEALPix order that its
+scenes have, whole cells, and border cells with the mask of their 64 sub-cells.
+Example: SELECT cell_order, cardinality(border_cells) FROM cda.imaged_parts(7, 0)';
 
 CREATE OR REPLACE FUNCTION cda.at_order(ranges int8multirange, from_order int, to_order int)
 RETURNS SETOF int8range
@@ -52,19 +111,47 @@ COMMENT ON FUNCTION cda.at_order(int8multirange, int, int) IS
 'Ranges of nested HEALPix cells at a finer order.
 Example: SELECT * FROM cda.at_order(''{[1,2)}'', 3, 4) -- [4,8)';
 
+CREATE OR REPLACE FUNCTION cda.part_ranges(
+    ranges int8multirange, border_cells bigint[], border_masks bigint[]
+) RETURNS int8multirange
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT coalesce(range_agg(x), '{}') FROM (
+        SELECT int8range(lower(r) << 6, upper(r) << 6) FROM unnest(ranges) AS r
+        UNION ALL
+        SELECT int8range((cell << 6) + i, (cell << 6) + i + 1)
+        FROM unnest(border_cells, border_masks) AS b (cell, mask), generate_series(0, 63) AS i
+        WHERE (mask >> i) & 1 = 1
+    ) AS piece (x);
+END;
+COMMENT ON FUNCTION cda.part_ranges(int8multirange, bigint[], bigint[]) IS
+'Whole cells and masked border cells as one set of cells three orders finer.
+Example: SELECT cda.part_ranges(''{[1,2)}'', ''{2}'', ''{3}'') -- {[64,130)}';
+
+CREATE OR REPLACE FUNCTION cda.imaged_order(run_id int) RETURNS int
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT coalesce(max(s.coverage_order), 0) + 3
+    FROM cda.run_scene rs JOIN cda.scene s USING (scene_id)
+    WHERE rs.run_id = imaged_order.run_id;
+END;
+COMMENT ON FUNCTION cda.imaged_order(int) IS
+'HEALPix order that holds the imaged ground of all of a run''s scenes exactly: that of the finest
+sub-cells. Example: SELECT cda.imaged_order(7)';
+
 CREATE OR REPLACE FUNCTION cda.imaged_ranges(run_id int, bin int, cell_order int)
 RETURNS int8multirange
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT coalesce(range_agg(x), '{}')
-    FROM cda.scene_windows(imaged_ranges.run_id) w JOIN cda.scene s USING (scene_id),
-         LATERAL cda.at_order(s.coverage, s.coverage_order, imaged_ranges.cell_order) AS x
-    WHERE w.least_m <= 1000 * 2 ^ (imaged_ranges.bin / 2.0::float8) * 1.000001
-      AND w.most_m >= 1000 * 2 ^ ((imaged_ranges.bin + 1) / 2.0::float8) * 0.999999;
+    FROM cda.imaged_parts(imaged_ranges.run_id, imaged_ranges.bin) p,
+         LATERAL cda.at_order(cda.part_ranges(p.ranges, p.border_cells, p.border_masks),
+                              p.cell_order + 3, imaged_ranges.cell_order) AS x;
 END;
 COMMENT ON FUNCTION cda.imaged_ranges(int, int, int) IS
 'Imaged ground for a root-2 bin of a run, as nested HEALPix cells of an order at least as fine as
-its scenes'' own; overlaps count once. Example: SELECT cda.imaged_ranges(7, 0, 14)';
+cda.imaged_order; overlaps count once.
+Example: SELECT cda.imaged_ranges(7, 0, cda.imaged_order(7))';
 
 -- Every change of the set of usable scenes with diameter starts a new layer of imaged ground.
 CREATE OR REPLACE FUNCTION cda.roll_up_ground(run_id int) RETURNS int
@@ -72,25 +159,21 @@ LANGUAGE plpgsql AS $$
 DECLARE
     k int;
     layers int := 0;
-    scenes int[];
-    last_scenes int[] := '{}';
-    fine int;
+    used text[];
+    last_used text[] := '{}';
 BEGIN
     DELETE FROM cda.imaged_layer l WHERE l.run_id = roll_up_ground.run_id;
     DELETE FROM cda.imaged_ground g WHERE g.run_id = roll_up_ground.run_id;
-    SELECT coalesce(max(s.coverage_order), 0) INTO fine
-    FROM cda.run_scene rs JOIN cda.scene s USING (scene_id) WHERE rs.run_id = roll_up_ground.run_id;
     FOR k IN -24..40 LOOP
-        SELECT array_agg(w.scene_id ORDER BY w.scene_id) INTO scenes
-        FROM cda.scene_windows(run_id) w
-        WHERE w.least_m <= 1000 * 2 ^ (k / 2.0::float8) * 1.000001
-          AND w.most_m >= 1000 * 2 ^ ((k + 1) / 2.0::float8) * 0.999999;
-        CONTINUE WHEN scenes IS NULL;
-        IF scenes <> last_scenes THEN
+        SELECT array_agg(b::text ORDER BY b) INTO used
+        FROM cda.bin_coverage(run_id, k) b;
+        CONTINUE WHEN used IS NULL;
+        IF used <> last_used THEN
             layers := layers + 1;
-            INSERT INTO cda.imaged_ground (run_id, layer, cell_order, ranges)
-            VALUES (roll_up_ground.run_id, layers, fine, cda.imaged_ranges(run_id, k, fine));
-            last_scenes := scenes;
+            INSERT INTO cda.imaged_ground
+                (run_id, layer, cell_order, ranges, border_cells, border_masks)
+            SELECT roll_up_ground.run_id, layers, p.* FROM cda.imaged_parts(run_id, k) p;
+            last_used := used;
         END IF;
         INSERT INTO cda.imaged_layer VALUES (roll_up_ground.run_id, k, layers);
     END LOOP;
@@ -116,3 +199,20 @@ END;
 COMMENT ON FUNCTION cda.cell_fractions(int8multirange, int, int) IS
 'Imaged part (0-1) of every HEALPix cell of an order that the ranges touch.
 Example: SELECT * FROM cda.cell_fractions(''{[0,2)}'', 4, 3) -- cell 0: 0.5';
+
+CREATE OR REPLACE FUNCTION cda.scene_fractions(scene_id int, factor real, cell_order int)
+RETURNS TABLE (cell bigint, fraction float8)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT f.cell, f.fraction
+    FROM cda.scene_coverage c JOIN cda.scene s USING (scene_id),
+         LATERAL cda.cell_fractions(cda.part_ranges(c.ranges, c.border_cells, c.border_masks),
+                                    s.coverage_order + 3, scene_fractions.cell_order) AS f
+    WHERE c.scene_id = scene_fractions.scene_id AND c.factor = (
+        SELECT max(x.factor) FROM cda.scene_coverage x
+        WHERE x.scene_id = scene_fractions.scene_id
+          AND x.factor <= greatest(scene_fractions.factor, 1));
+END;
+COMMENT ON FUNCTION cda.scene_fractions(int, real, int) IS
+'Imaged part (0-1) of every HEALPix cell that a scene touches, as a level sees it.
+Example: SELECT * FROM cda.scene_fractions(3, 1, 9)';
