@@ -11,7 +11,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cda_db.errors import ModelError, NotFoundError
 
@@ -36,7 +36,8 @@ class ModelFiles:
         xml, bin: the OpenVINO network.
         pt: the torch checkpoint it was made from, or None.
         card: the model card; ``CARD_KEYS`` are always there. ``threshold`` is the score chosen on
-            validation data, ``diameter_factor`` the rim diameter over sqrt(w h) of a box,
+            validation data (``elevation_threshold``, where the card has it, is that for shaded
+            elevation models), ``diameter_factor`` the rim diameter over sqrt(w h) of a box,
             ``min_box_px`` the smallest box worth keeping, ``tile`` the tile side in pixels.
         sha256: hash over the bytes of xml and bin.
     """
@@ -100,6 +101,22 @@ def find_model(name_or_path: str | Path) -> ModelFiles:
             "Restore the files, or export the model again.",
         )
     return ModelFiles(str(card["name"]), xml, binary, pt if pt.is_file() else None, card, digest)
+
+
+def own_precision(model: ModelFiles) -> Literal["f32", "int8"]:
+    """``int8`` for a model that was quantised (its card says so), else ``f32``."""
+    return "int8" if model.card.get("precision") == "int8" else "f32"
+
+
+def find_with_precision(name_or_path: str | Path, precision: str) -> ModelFiles:
+    """The model itself, or for ``int8`` the quantised one beside it, whose name ends in ``_int8``.
+
+    Raises:
+        NotFoundError, ModelError: as ``find_model``.
+    """
+    name = str(name_or_path)
+    wanted = f"{name}_int8" if precision == "int8" and not name.endswith("_int8") else name
+    return find_model(wanted)
 
 
 def _read_card(path: Path) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from cda_db.output import format_option, show_figures
 from ingest.model_options import folder, levels_option, threads_option
 
 if TYPE_CHECKING:
+    from ingest.detector_files import ModelFiles
     from ingest.training.dataset import DataRequest
     from ingest.training.finish import Finish
+    from ingest.training.train import Recipe
 
 
 @click.command()
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
 @click.option("--default", "is_default", is_flag=True, help="Make it the model used unasked.")
 @click.option("--epochs", default=14, show_default=True, help="Passes over the crops.")
 @click.option("--hours", type=float, default=None, help="Shorten the schedule to end about then.")
+@click.option("--from", "parent", default=None, help="Model whose weights are trained further.")
+@click.option("--lr0", default=0.002, show_default=True, help="First learning rate.")
 @click.option("--architecture", default="yolo11n.yaml", show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @levels_option
@@ -63,7 +67,9 @@ if TYPE_CHECKING:
 )
 @format_option
 def train(output_format: str, **given: Any) -> None:
-    """Train a detector from scratch, calibrate it, and write its folder with a model card.
+    """Train a detector, calibrate it, and write its folder with a model card.
+
+    Weights start at random, or with --from at those of one of our own models.
 
     Run again after an interruption it goes on where it was. Needs the extra 'train'.
 
@@ -73,14 +79,15 @@ def train(output_format: str, **given: Any) -> None:
         --rims ../shared/data/mars_themis_yolo/images/train \\
                ../shared/data/mars_themis_yolo/labels_catalogue/train --out runs/mine
     """
+    from ingest.detector_files import find_model
     from ingest.training.finish import finish
-    from ingest.training.train import Recipe
     from ingest.training.train import train as run_training
 
     data, order = _train_request(given), _finish_order(given)
-    recipe = Recipe(architecture=given["architecture"], epochs=given["epochs"], seed=given["seed"])
+    parent = find_model(given["parent"]) if given["parent"] else None
+    recipe = _recipe(given, parent)
     work = given["work"] / order.out.name
-    run = run_training(data, recipe, work, given["threads"], _tell_epoch, given["hours"])
+    run = run_training(data, recipe, work, given["threads"], _tell_epoch, given["hours"], parent)
     click.echo("Calibrating and choosing the threshold.", err=True)
     made = finish(run, work, data, recipe, order, given["threads"])
     show_figures(
@@ -92,6 +99,19 @@ def train(output_format: str, **given: Any) -> None:
             "weights_sha256": made.sha256.hex(),
         },
         output_format,
+    )
+
+
+def _recipe(given: dict[str, Any], parent: ModelFiles | None) -> Recipe:
+    from ingest.training.train import Recipe
+
+    return Recipe(
+        architecture=given["architecture"],
+        parent=parent.name if parent else None,
+        parent_pt_sha256=parent.card.get("pt_sha256") if parent else None,
+        epochs=given["epochs"],
+        lr0=given["lr0"],
+        seed=given["seed"],
     )
 
 

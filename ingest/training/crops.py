@@ -91,7 +91,10 @@ def cut(pixels: Pixels, affine: Affine, side: int) -> Pixels:
     # OpenCV counts from pixel centres, we from corners.
     shift[:, 2] += affine[:, :2] @ np.array([0.5, 0.5]) - 0.5
     flag = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_LINEAR
-    crop = np.asarray(cv2.warpAffine(source, shift, (side, side), flags=flag), dtype=np.uint8)
+    crop = np.asarray(
+        cv2.warpAffine(source, shift, (side, side), flags=flag, borderMode=cv2.BORDER_REPLICATE),
+        dtype=np.uint8,
+    )
     ones = np.ones_like(pixels)
     inside = np.asarray(cv2.warpAffine(ones, shift, (side, side), flags=cv2.INTER_NEAREST)) > 0
     return np.where(inside, crop, np.uint8(crop[inside].mean() if inside.any() else 0))

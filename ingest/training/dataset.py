@@ -16,6 +16,7 @@ from cda_db.errors import InputError
 from ingest.training.caps import CapRule, write_caps
 from ingest.training.crops import CropRule, CropWriter, plain_windows, write_folder
 from ingest.training.folders import LabelledImage, find_images, folder_sha256, hold_out
+from ingest.training.relabel import RECORD
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def build(request: DataRequest, out: Path) -> dict[str, Any]:
         before = train.crops, train.boxes
         write_folder(images, folder.name, train, rng)
         _write_plain(held, folder.name, valid)
-        sources.append(_source_record(folder.name, images, held, train, before))
+        sources.append(_source_record(folder, images, held, train, before))
     if request.caps:
         sources.append(_write_caps(request, request.caps, train, rng))
     record = {
@@ -97,14 +98,16 @@ def build(request: DataRequest, out: Path) -> dict[str, Any]:
 
 
 def _source_record(
-    name: str,
+    folder: Path,
     images: Sequence[LabelledImage],
     held: Sequence[LabelledImage],
     train: CropWriter,
     before: tuple[int, int],
 ) -> dict[str, Any]:
+    changed = folder / RECORD
     return {
-        "folder": name,
+        "folder": folder.name,
+        "relabelled": json.loads(changed.read_text()) if changed.is_file() else None,
         "images": len(images),
         "held_out": [item.name for item in held],
         "sha256": folder_sha256(images),

@@ -17,6 +17,7 @@ import numpy as np
 
 from cda_db.errors import ModelError
 from ingest.detector_files import ModelFiles, find_model, weights_sha256
+from ingest.training.cap_threshold import choose_elevation_threshold
 from ingest.training.dataset import DataRequest, split_folders
 from ingest.training.evaluate import LabelledSet, curve, read_labelled, search, to_picture
 from ingest.training.export import export_openvino, file_sha256, strip
@@ -78,6 +79,9 @@ def finish(
     card["diameter_factor"], card["diameter_fit"] = fit_diameters(model, order, data, threads)
     model = _write(order.out, card)
     card["threshold"], card["validation"] = choose_threshold(model, order, data, threads)
+    if data.caps is not None:
+        chosen, record = choose_elevation_threshold(model, data.caps, data.cap, threads)
+        card["elevation_threshold"], card["elevation_validation"] = chosen, record
     draw_curves(run / "results.csv", order.out / "curves.png")
     return _write(order.out, card)
 

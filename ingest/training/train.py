@@ -1,6 +1,7 @@
-"""Training from scratch: crops, one schedule run to its end, resumable, seeded.
+"""Training: crops, one schedule run to its end, resumable, seeded.
 
-The recipe is fixed here and written into the model card. No pretrained weights are used. A schedule
+The recipe is fixed here and written into the model card. Weights start at random or from one of our
+own models, named in the card, never from weights of unknown origin. A schedule
 stopped early leaves a detector that fills tiles with false boxes, so a run is resumed, not cut.
 """
 
@@ -14,8 +15,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cda_db.errors import StateError
+from cda_db.errors import ModelError, StateError
+from ingest.detector_files import ModelFiles
 from ingest.training.dataset import DataRequest, build
+from ingest.training.export import load_checkpoint
 from ingest.training.ultra import load_ultralytics
 
 Progress = Callable[[int, int, float], None]
@@ -27,9 +30,12 @@ class Recipe:
 
     Rotation, shear and stretch are made when crops are cut (``ingest.training.crops``), where boxes
     can be kept tight; flips, scale, translation and brightness are drawn anew in each epoch.
+    ``parent`` is the model whose checkpoint the weights start from, None for random weights.
     """
 
     architecture: str = "yolo11n.yaml"
+    parent: str | None = None
+    parent_pt_sha256: str | None = None
     epochs: int = 14
     imgsz: int = 224
     batch: int = 16
@@ -52,7 +58,8 @@ class Recipe:
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of ``YOLO.train``."""
         values = asdict(self)
-        values.pop("architecture")
+        for name in ("architecture", "parent", "parent_pt_sha256"):
+            values.pop(name)
         return values | {"deterministic": True, "amp": False, "erasing": 0.0, "auto_augment": None}
 
 
@@ -70,6 +77,7 @@ def train(
     threads: int,
     progress: Progress | None = None,
     hours: float | None = None,
+    parent: ModelFiles | None = None,
 ) -> Path:
     """Train to the end of the schedule; return the folder that holds ``weights/last.pt``.
 
@@ -83,6 +91,7 @@ def train(
         threads: torch threads on CPU. On a machine that others use too, 1 is faster than 2: two
             threads wait for each other at every layer (measured 22 against 2 images/s).
         progress: called after every epoch with (epoch from 1, epochs, training loss).
+        parent: the model named by ``recipe.parent``; its checkpoint is opened by its sha256.
         hours: shorten the schedule, never below one more epoch, so that it ends about then; the
             learning rate still falls to its end. The epochs run are in ``run/results.csv``.
 
@@ -102,14 +111,14 @@ def train(
         model.train(resume=True, device=device)
     else:
         build(data, work / "data")
-        model = ultralytics.YOLO(recipe.architecture, task="detect")
+        model = _start(ultralytics, recipe, parent, threads)
         _watch(model, progress, recipe.epochs, hours)
         model.train(
             data=str((work / "data" / "data.yaml").resolve()),
             project=str(work.resolve()),
             name=run.name,
             exist_ok=True,
-            pretrained=False,
+            pretrained=parent is not None,
             device=device,
             workers=1,
             cache="ram",
@@ -121,6 +130,17 @@ def train(
         )
     finished.write_text("the schedule ran to its end\n")
     return run
+
+
+def _start(ultralytics: Any, recipe: Recipe, parent: ModelFiles | None, threads: int) -> Any:
+    """Random weights, or those of the parent's checkpoint."""
+    if recipe.parent is None:
+        return ultralytics.YOLO(recipe.architecture, task="detect")
+    if parent is None or parent.pt is None or recipe.parent_pt_sha256 is None:
+        raise ModelError(
+            f"There is no checkpoint of the parent {recipe.parent}.", "Name one that has model.pt."
+        )
+    return load_checkpoint(parent.pt, recipe.parent_pt_sha256, threads)
 
 
 def _device() -> str:

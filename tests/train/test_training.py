@@ -134,6 +134,35 @@ def test_the_same_seed_gives_the_same_losses(
     np.testing.assert_allclose(np.array(rows[0], float), np.array(rows[1], float), rtol=1e-3)
 
 
+def test_training_goes_on_from_the_parents_weights(data: DataRequest, tmp_path: Path) -> None:
+    """With a vanishing learning rate the convolutions stay those of the parent."""
+    from ingest.training.export import load_checkpoint
+
+    parent = find_model(default_model_name())
+    assert parent.pt is not None
+    digest = parent.card["pt_sha256"]
+    recipe = replace(
+        RECIPE, epochs=1, lr0=1e-9, parent=parent.name, parent_pt_sha256=digest, close_mosaic=0
+    )
+    run = train(data, recipe, tmp_path, threads=1, parent=parent)
+    last = run / "weights" / "last.pt"
+    before, after = (
+        load_checkpoint(path, sha, 1).model.float().state_dict()
+        for path, sha in ((parent.pt, digest), (last, file_sha256(last)))
+    )
+    weights = [name for name in before if name.endswith("conv.weight") and "dfl" not in name]
+    assert len(weights) > 50
+    for name in weights:
+        np.testing.assert_allclose(after[name].numpy(), before[name].numpy(), atol=1e-3)
+
+
+def test_a_parent_of_another_hash_is_refused(data: DataRequest, tmp_path: Path) -> None:
+    parent = find_model(default_model_name())
+    recipe = replace(RECIPE, parent=parent.name, parent_pt_sha256="0" * 64)
+    with pytest.raises(ModelError, match="is not the file"):
+        train(data, recipe, tmp_path, threads=1, parent=parent)
+
+
 def test_a_model_that_finds_nothing_is_not_calibrated(
     data: DataRequest, trained: Path, tmp_path: Path
 ) -> None:
