@@ -26,6 +26,7 @@ from queries.rays.counts import SmallCraters
 from queries.rays.field import FIELDS
 from queries.rays.search import draw_controls, measure_sites, search
 from queries.sources.candidates import Candidates, EjectaCount, FormationAge, weigh
+from queries.sources.chance import chance_maxima
 from queries.sources.groups import get_group
 from queries.sources.ranking import Ranking, rank
 from queries.sphere import Floats, lonlat
@@ -135,7 +136,9 @@ def rank_mars(mars: Mars, rng: np.random.Generator, *, with_rays: bool = True) -
         unit_low_ma=low,
         unit_high_ma=high,
     )
-    return rank(weigh(candidates, get_group("depleted-shergottites")), len(mars.unit))
+    group = get_group("depleted-shergottites")
+    rows = weigh(candidates, group)
+    return rank(rows, len(candidates), chance_maxima(candidates, rows, group, rng))
 
 
 def trial(seed: int, craters: int, controls: int) -> dict[str, Any]:
@@ -157,6 +160,7 @@ def _summary(found: Ranking) -> dict[str, Any]:
         "rank": place,
         "posterior": float(found.posterior[0]),
         "posterior_none": found.posterior_none,
+        "chance": found.chance,
         "reported": found.reported == 0,
         "other_reported": found.reported not in (None, 0),
     }
@@ -174,6 +178,7 @@ def no_source(seed: int, craters: int, controls: int) -> dict[str, Any]:
         "posterior_first": float(found.posterior[best]),
         "age_first_ma": float(mars.age_ma[best]),
         "posterior_none": found.posterior_none,
+        "chance": found.chance,
     }
 
 

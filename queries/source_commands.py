@@ -70,6 +70,11 @@ def meteorites(table: Path | None, output_format: str) -> None:
 @click.option("--units", "unit_file", type=_FILE, help="Polygons: age_low_ma, age_high_ma.")
 @click.option("--composition", "raster_file", type=_FILE, help="Raster; needs --rock.")
 @click.option("--rock", metavar="MEAN,SIGMA,UNIT", help="What the rock has of it.")
+@click.option(
+    "--simulations", default=999, show_default=True,
+    help="Planets without a source, with whose best craters the first is compared.",
+)  # fmt: skip
+@click.option("--seed", default=0, show_default=True, help="Of these planets.")
 @click.option("--top", default=10, show_default=True, help="Candidates printed.")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False),
@@ -82,6 +87,8 @@ def sources(
     meteorite: str,
     table: Path | None,
     primary_text: str,
+    simulations: int,
+    seed: int,
     top: int,
     out: Path | None,
     plot: Path | None,
@@ -90,20 +97,24 @@ def sources(
 ) -> None:
     """Rank the craters that a meteorite group may come from, with the reasons.
 
-    What is not given stays unknown, counts nothing, and is listed with what would settle it.
+    What is not given stays unknown, counts nothing, and is listed with what would settle it. The
+    first is reported as the source only where few planets without a source have one as good.
 
     \b
     Example:
       cda query sources --run mars --meteorite depleted-shergottites --rays rays.gpkg \\
           --ejecta 0.05,0.5 --system "Mars, Hartmann & Daubar (2016)" --plot page.png
     """
+    import numpy as np
+
     from queries.sources.groups import get_group
     from queries.sources.report import source_report, write_sources
 
     group = get_group(meteorite, table)
     primaries = craters.read(*kilometres(primary_text, "--primaries"))
     candidates, rock = _gather(craters, primaries, **evidence)
-    report = source_report(candidates, group, primaries.body, rock)
+    rng = np.random.default_rng(seed)
+    report = source_report(candidates, group, primaries.body, rng, rock, simulations)
     if out is not None:
         write_sources(out, report)
     if plot is not None:

@@ -13,17 +13,14 @@ from numpy.typing import NDArray
 
 from queries.sources.evidence import (
     AgePrior,
-    age_log_ratio,
     ground_log_ratio,
     normal_age_likelihood,
     poisson_age_likelihood,
-    rays_log_ratio,
-    rays_range,
-    soften,
     value_log_ratio,
 )
 from queries.sources.groups import MeteoriteGroup
 from queries.sources.ranking import Constraint, known, unknown
+from queries.sources.young import AgeModel, Moments
 from queries.sphere import Floats
 
 LAUNCH_DIAMETER_KM = 3.0
@@ -105,8 +102,7 @@ def weigh(
     """All constraints of all candidates: five rows a crater."""
     rows: list[Constraint] = []
     rows += _sizes(candidates)
-    rows += _rays(candidates)
-    rows += _ages(candidates, group, prior or AgePrior())
+    rows += _young(candidates, group, prior or AgePrior())
     rows += _ground(candidates, group)
     rows += _compositions(candidates, composition)
     return sorted(rows, key=lambda row: row.crater)
@@ -126,55 +122,43 @@ def _sizes(candidates: Candidates) -> list[Constraint]:
     ]
 
 
-def _rays(candidates: Candidates) -> list[Constraint]:
-    ratios = rays_log_ratio(candidates.ray_p)
-    return [
-        unknown(i, "rays", "p", rays_range())
-        if np.isnan(p)
-        else known(i, "rays", float(p), float(ratios[i]), "p", candidates.source("rays"))
-        for i, p in enumerate(candidates.ray_p)
-    ]
-
-
-def _ages(candidates: Candidates, group: MeteoriteGroup, prior: AgePrior) -> list[Constraint]:
-    grid, weight = prior.grid()
-    perfect = np.where(_between(grid, group.ejection_ma), 0.0, -inf)
-    possible = soften(-inf), age_log_ratio(perfect, grid, weight, group.ejection_ma)
+def _young(candidates: Candidates, group: MeteoriteGroup, prior: AgePrior) -> list[Constraint]:
+    """Rows of the formation age, and of what the rays add to it."""
+    model = AgeModel.of(group.ejection_ma, prior)
     rows = []
-    for i in range(len(candidates)):
+    for i, p in enumerate(candidates.ray_p):
         data = candidates.ages.get(i)
         if data is None:
-            rows.append(unknown(i, "formation_age", "Ma", possible))
-            continue
-        likelihood = _age_likelihood(data, grid)
-        rows.append(
-            known(
-                i,
-                "formation_age",
-                _quantile(likelihood, grid, weight, 0.5),
-                age_log_ratio(likelihood, grid, weight, group.ejection_ma),
-                "Ma",
-                candidates.source("formation_age"),
-                (
-                    _quantile(likelihood, grid, weight, 0.16),
-                    _quantile(likelihood, grid, weight, 0.84),
-                ),
-            )
-        )
+            moments = model.unknown()
+            rows.append(unknown(i, "formation_age", "Ma", model.age_range(float(p))))
+        else:
+            likelihood = age_log_likelihood(data, model.ages_ma)
+            moments = model.moments(likelihood)
+            rows.append(_age(candidates, i, likelihood, moments, model))
+        if np.isnan(p):
+            rows.append(unknown(i, "rays", "p", model.rays_range(moments)))
+        else:
+            _, ratio = model.log_ratios(moments, p)
+            rows.append(known(i, "rays", float(p), float(ratio), "p", candidates.source("rays")))
     return rows
 
 
-def _between(ages: Floats, span: tuple[float, float]) -> NDArray[np.bool_]:
-    """Ages within a span; the nearest one where the span holds none."""
-    inside = (ages >= span[0]) & (ages <= span[1])
-    inside[np.abs(ages - span[0]).argmin()] = True
-    return np.asarray(inside)
+def _age(
+    candidates: Candidates, i: int, likelihood: Floats, moments: Moments, model: AgeModel
+) -> Constraint:
+    ratio, _ = model.log_ratios(moments, np.nan)
+    low, middle, high = (
+        _quantile(likelihood, model.ages_ma, model.random, level) for level in (0.16, 0.5, 0.84)
+    )
+    where = candidates.source("formation_age")
+    return known(i, "formation_age", middle, float(ratio), "Ma", where, (low, high))
 
 
-def _age_likelihood(data: EjectaCount | FormationAge, grid: Floats) -> Floats:
+def age_log_likelihood(data: EjectaCount | FormationAge, ages_ma: Floats) -> Floats:
+    """Log likelihood of what is known of a crater's age, on a grid of ages."""
     if isinstance(data, EjectaCount):
-        return poisson_age_likelihood(data.count, data.expected_per_ma, grid, data.background)
-    return normal_age_likelihood(data.age_ma, data.low_ma, data.high_ma, grid)
+        return poisson_age_likelihood(data.count, data.expected_per_ma, ages_ma, data.background)
+    return normal_age_likelihood(data.age_ma, data.low_ma, data.high_ma, ages_ma)
 
 
 def _quantile(log_likelihood: Floats, grid: Floats, prior: Floats, level: float) -> float:

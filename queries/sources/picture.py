@@ -107,11 +107,14 @@ def _draw_reasons(axes: Any, report: SourceReport, shown: int) -> None:
         "log likelihood ratio: source against a random crater of launch size", fontsize=9
     )
     verdict = report.ranking.reported
-    none = f"none of these: {report.ranking.posterior_none:.2g}"
-    axes.set_title(
-        f"{none}; no crater passes the reporting threshold"
+    outcome = (
+        "no crater is reported"
         if verdict is None
-        else f"{none}; reported: crater {report.candidates.crater_id[verdict]}",
+        else f"reported: crater {report.candidates.crater_id[verdict]}"
+    )
+    axes.set_title(
+        f"{outcome}; none of these: {report.ranking.posterior_none:.2g}; a first as good without"
+        f" any source: {report.ranking.chance:.2g}",
         fontsize=9,
         loc="left",
     )

@@ -1,8 +1,11 @@
 """From constraints to a ranking: sums of log likelihood ratios, and a posterior with "none".
 
 The prior gives every candidate the same chance, and `PRIOR_NONE` to "none of these": a crater
-below the catalogue's size, outside its ground or not recognised. Where the posterior of the first
-stays below `REPORT`, no crater is reported as the source.
+below the catalogue's size, outside its ground or not recognised. The posterior compares the
+candidates with each other; it does not say how often the best of thousands of random craters looks
+as good. So the first is reported as the source only where at most `REPORT_CHANCE` of simulated
+planets without a source have a crater as good (module `chance`), and where it is more probable
+than all others and "none" together.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ from scipy.special import logsumexp
 from queries.sphere import Floats
 
 PRIOR_NONE = 0.2
-REPORT = 0.9
+REPORT_CHANCE = 0.05
+REPORT_POSTERIOR = 0.5
 _TELLS = 1.0  # a log ratio beyond this, either way, is a pass or a fail
 
 NAMES = ("launch_size", "rays", "formation_age", "ground_age", "composition")
@@ -94,7 +98,8 @@ class Ranking:
         posterior: chance of each being the source.
         posterior_none: chance of none of them.
         order: indices of the candidates, best first.
-        reported: index of the reported source, None where no posterior reaches `REPORT`.
+        chance: share of planets without a source whose best crater is as good as this best.
+        reported: index of the reported source, None where chance or posterior forbid it.
     """
 
     log_ratio: Floats
@@ -103,11 +108,21 @@ class Ranking:
     posterior: Floats
     posterior_none: float
     order: NDArray[np.int64]
+    chance: float
     reported: int | None
 
 
-def rank(constraints: list[Constraint], n: int, prior_none: float = PRIOR_NONE) -> Ranking:
-    """Rank n candidates by their constraints (rows in any order)."""
+def rank(
+    constraints: list[Constraint], n: int, maxima: Floats, prior_none: float = PRIOR_NONE
+) -> Ranking:
+    """Rank candidates.
+
+    Args:
+        constraints: their rows, in any order.
+        n: candidates.
+        maxima: best log ratios of planets without a source (`chance.chance_maxima`).
+        prior_none: prior of "none of these".
+    """
     crater = np.array([row.crater for row in constraints], np.int64)
     sums = [
         np.asarray(
@@ -122,6 +137,8 @@ def rank(constraints: list[Constraint], n: int, prior_none: float = PRIOR_NONE) 
     posterior = np.exp(weight - norm)
     order = np.lexsort((np.arange(n), -total))
     best = int(order[0])
+    chance = chance_p(float(total[best]), maxima)
+    stands_out = chance <= REPORT_CHANCE and posterior[best] >= REPORT_POSTERIOR
     return Ranking(
         log_ratio=total,
         lowest=sums[1],
@@ -129,5 +146,11 @@ def rank(constraints: list[Constraint], n: int, prior_none: float = PRIOR_NONE) 
         posterior=posterior,
         posterior_none=float(np.exp(np.log(prior_none) - norm)),
         order=order,
-        reported=best if posterior[best] >= REPORT else None,
+        chance=chance,
+        reported=best if stands_out else None,
     )
+
+
+def chance_p(best: float, maxima: Floats) -> float:
+    """Share of planets without a source whose best crater is as good, the real one counted."""
+    return float((1 + np.count_nonzero(maxima >= best)) / (1 + len(maxima)))

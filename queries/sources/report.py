@@ -13,8 +13,16 @@ import pandas as pd
 from cda_db.bodies import Body
 from cda_db.errors import InputError
 from queries.sources.candidates import Candidates, Composition, weigh
+from queries.sources.chance import SIMULATIONS, chance_maxima
 from queries.sources.groups import MeteoriteGroup
-from queries.sources.ranking import PRIOR_NONE, REPORT, Constraint, Ranking, rank
+from queries.sources.ranking import (
+    PRIOR_NONE,
+    REPORT_CHANCE,
+    REPORT_POSTERIOR,
+    Constraint,
+    Ranking,
+    rank,
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,10 @@ class SourceReport:
             "candidates": len(self.candidates),
             "posterior_none": self.ranking.posterior_none,
             "prior_none": PRIOR_NONE,
-            "reporting_threshold": REPORT,
+            "posterior_first": float(self.ranking.posterior[self.ranking.order[0]]),
+            "chance_without_a_source": self.ranking.chance,
+            "reported_where_chance_at_most": REPORT_CHANCE,
+            "reported_where_posterior_at_least": REPORT_POSTERIOR,
             "reported_crater": None
             if reported is None
             else int(self.candidates.crater_id[reported]),
@@ -58,9 +69,19 @@ def source_report(
     candidates: Candidates,
     group: MeteoriteGroup,
     body: Body,
+    rng: np.random.Generator,
     composition: Composition | None = None,
+    simulations: int = SIMULATIONS,
 ) -> SourceReport:
-    """Weigh and rank.
+    """Weigh, rank, and compare with planets without a source.
+
+    Args:
+        candidates: what is known of the craters.
+        group: the stones.
+        body: of the craters.
+        rng: draws the planets without a source.
+        composition: what the rock has of the raster's.
+        simulations: planets without a source.
 
     Raises:
         InputError: there are no candidates.
@@ -69,7 +90,8 @@ def source_report(
     if n == 0:
         raise InputError("There are no candidates.", "Widen --primaries or the region.")
     constraints = weigh(candidates, group, composition)
-    ranking = rank(constraints, n)
+    maxima = chance_maxima(candidates, constraints, group, rng, simulations)
+    ranking = rank(constraints, n, maxima)
     rows = pd.DataFrame([vars(row) for row in constraints])
     wide = rows.pivot(index="crater", columns="name", values="log_ratio")
     order = ranking.order

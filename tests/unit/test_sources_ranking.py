@@ -10,8 +10,6 @@ import pytest
 import rasterio
 from numpy.testing import assert_allclose
 from rasterio.transform import from_origin
-from scipy.integrate import quad
-from scipy.stats import poisson
 from shapely.geometry import box
 
 from cda_db.bodies import get_body
@@ -29,15 +27,11 @@ from queries.sources.candidates import (
 )
 from queries.sources.ejecta import ejecta_counts
 from queries.sources.evidence import (
-    AgePrior,
-    age_log_ratio,
     ground_log_ratio,
-    poisson_age_likelihood,
-    rays_log_ratio,
     value_log_ratio,
 )
 from queries.sources.groups import get_group, meteorite_groups, rayed_craters
-from queries.sources.ranking import NAMES, rank
+from queries.sources.ranking import NAMES, known, rank
 from queries.sources.report import source_report, write_sources
 from queries.sphere import cap_area_sr
 
@@ -66,35 +60,6 @@ def test_unknown_groups_and_broken_tables_are_refused(tmp_path: Path) -> None:
         meteorite_groups(table)
 
 
-def test_the_ray_ratio_is_a_likelihood_ratio() -> None:
-    """Against a uniform p, the mean of the ratio is 1."""
-    mean, _ = quad(lambda p: float(np.exp(rays_log_ratio(p))), 0.0, 1.0, points=[1e-6, 1e-3])
-    assert_allclose(mean, 1.0, atol=1e-3)
-    assert rays_log_ratio(1e-3) > rays_log_ratio(0.01) > 0.0 > rays_log_ratio(0.5)
-
-
-def test_the_age_ratio_equals_an_integral() -> None:
-    """3 craters where 2.5 are expected a Ma, launch at 1.1 Ma +- 10 %, ages uniform to 4 Ga."""
-    grid, weight = AgePrior().grid()
-    ratio = age_log_ratio(poisson_age_likelihood(3, 2.5, grid), grid, weight, (1.1, 1.1))
-
-    def at(t: float) -> float:
-        return float(poisson.pmf(3, 2.5 * t))
-
-    def launch(t: float) -> float:
-        return float(np.exp(-0.5 * ((t - 1.1) / 0.11) ** 2))
-
-    source = quad(lambda t: at(t) * launch(t), 0, 5)[0] / quad(launch, 0, 5)[0]
-    random = quad(at, 0.0, 50.0)[0] / 4000.0
-    assert_allclose(ratio, np.log(0.98 * source / random + 0.02), atol=0.02)
-
-
-def test_an_old_crater_is_held_against_but_never_ruled_out() -> None:
-    grid, weight = AgePrior().grid()
-    ratio = age_log_ratio(poisson_age_likelihood(5000, 2.5, grid), grid, weight, (1.1, 1.1))
-    assert_allclose(ratio, np.log(0.02), atol=1e-3)
-
-
 def test_ground_by_hand() -> None:
     """A fifth of the craters lie on such ground: 0.9 / 0.2 if this one does, 0.1 / 0.8 if not."""
     assert_allclose(ground_log_ratio((100, 400), (330, 475), 0.2), np.log(4.5))
@@ -110,7 +75,7 @@ def test_a_composition_that_all_craters_have_says_nothing() -> None:
 
 def _candidates(**more: object) -> Candidates:
     """Four craters: a perfect one, one too small, one old, one of which nothing is known."""
-    ages = {
+    ages: dict[int, EjectaCount | FormationAge] = {
         0: FormationAge(1.1, 0.9, 1.3),
         1: FormationAge(1.1, 0.9, 1.3),
         2: EjectaCount(5000, 2.0),
@@ -121,7 +86,7 @@ def _candidates(**more: object) -> Candidates:
         lat_deg=np.array([23.0, -5.0, 40.0, -60.0]),
         diameter_km=np.array([27.9, 2.0, 10.0, 8.0]),
         ray_p=np.array([1e-3, 1e-3, 0.6, np.nan]),
-        ages=dict(ages),
+        ages=ages,
         **more,  # type: ignore[arg-type]
     )
 
@@ -130,15 +95,18 @@ def test_the_ranking_and_its_reasons() -> None:
     candidates = _candidates()
     rows = weigh(candidates, GROUP)
     assert len(rows) == 4 * len(NAMES)
-    found = rank(rows, 4)
+    found = rank(rows, 4, np.linspace(0.0, 5.0, 99))
     assert found.order.tolist() == [0, 3, 2, 1]
     assert found.reported == 0
+    assert found.chance == 0.01
     assert_allclose(found.posterior.sum() + found.posterior_none, 1.0)
     assert found.posterior[1] == 0.0
     by_name = {(row.crater, row.name): row for row in rows}
     assert by_name[1, "launch_size"].verdict == "fail"
     assert by_name[2, "formation_age"].verdict == "fail"
-    assert by_name[0, "rays"].verdict == "pass"
+    assert by_name[0, "formation_age"].verdict == "pass"
+    # A random crater of 1.1 Ma has rays too: with the age known they add nothing.
+    assert by_name[0, "rays"].verdict == "neutral"
     unknown = by_name[3, "formation_age"]
     assert unknown.verdict == "unknown"
     assert unknown.log_ratio == 0.0
@@ -150,10 +118,22 @@ def test_nothing_known_reports_nothing() -> None:
     """Every crater keeps its prior: 0.8 / n each, 0.2 for none of these."""
     n = 50
     blank = Candidates(np.arange(n), np.zeros(n), np.zeros(n), np.full(n, 5.0), np.full(n, np.nan))
-    found = rank(weigh(blank, GROUP), n)
+    found = rank(weigh(blank, GROUP), n, np.zeros(99))
     assert found.reported is None
+    assert found.chance == 1.0
     assert_allclose(found.posterior_none, 0.2)
     assert_allclose(found.posterior, 0.8 / n)
+
+
+def test_a_report_needs_both_a_rare_first_and_a_clear_one() -> None:
+    """One crater of ratio e^9 among 100: posterior 0.99; two of them: 0.5 less each."""
+    alone = [known(i, "rays", 0.1, 9.0 if i == 0 else -1.0, "p", "given") for i in range(100)]
+    rare, common = np.full(99, 3.0), np.repeat([3.0, 12.0], [93, 6])
+    assert rank(alone, 100, rare).reported == 0
+    assert rank(alone, 100, common).reported is None
+    assert_allclose(rank(alone, 100, common).chance, 0.07)
+    two = [known(i, "rays", 0.1, 9.0 if i < 2 else -1.0, "p", "given") for i in range(100)]
+    assert rank(two, 100, rare).reported is None
 
 
 def test_ground_and_composition_rows() -> None:
@@ -174,7 +154,8 @@ def test_ground_and_composition_rows() -> None:
 
 
 def test_the_geopackage_reads_back_on_mars(tmp_path: Path) -> None:
-    report = source_report(_candidates(), GROUP, MARS)
+    report = source_report(_candidates(), GROUP, MARS, np.random.default_rng(1), simulations=99)
+    assert report.figures()["chance_without_a_source"] == report.ranking.chance
     path = tmp_path / "sources.gpkg"
     write_sources(path, report)
     first = gpd.read_file(path, layer="candidates")
