@@ -97,8 +97,8 @@ def age(
     """Date a surface by its craters.
 
     Ages are in Ga with the ages of the 1-sigma bounds; N(1) is the density of craters of at least
-    1 km on the isochron. as_craterstats_ga is what Craterstats 3 prints for the same Poisson age:
-    its grid reads 0.35 % low.
+    1 km on the isochron. A Poisson age is given twice: age_ga is exact; as_craterstats_ga is what
+    Craterstats 3 prints for the same count, whose grid reads every N(1) 0.35 % low.
 
     \b
     Examples:
@@ -275,6 +275,8 @@ def _short(row: dict[str, Any], age: ModelAge) -> dict[str, Any]:
         "n1_per_km2": age.n1_per_km2.value,
         "a0": row["a0"],
     }
+    if age.as_craterstats is not None:
+        kept["as_craterstats"] = format_age(age.as_craterstats)
     return kept | ({"epoch": row["epoch"]} if "epoch" in row else {})
 
 
