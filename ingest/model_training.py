@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 @click.option("--epochs", default=14, show_default=True, help="Passes over the crops.")
 @click.option("--hours", type=float, default=None, help="Shorten the schedule to end about then.")
 @click.option("--from", "parent", default=None, help="Model whose weights are trained further.")
+@click.option(
+    "--doubled", default=0.3, show_default=True, help="Crops up-sampled twice, per native crop."
+)
 @click.option("--lr0", default=0.002, show_default=True, help="First learning rate.")
 @click.option("--architecture", default="yolo11n.yaml", show_default=True)
 @click.option("--seed", default=0, show_default=True)
@@ -117,6 +120,7 @@ def _recipe(given: dict[str, Any], parent: ModelFiles | None) -> Recipe:
 
 def _train_request(given: dict[str, Any]) -> DataRequest:
     from cda_db.bodies import get_body
+    from ingest.training.crops import CropRule
     from ingest.training.dataset import Caps, DataRequest
 
     caps = given["caps"]
@@ -125,6 +129,7 @@ def _train_request(given: dict[str, Any]) -> DataRequest:
         tuple(given["exclude"]),
         given["holdout"],
         Caps(Path(caps[0]), Path(caps[1]), get_body(caps[2])) if caps else None,
+        crop=CropRule(double_share=given["doubled"]),
         seed=given["seed"],
     )
 

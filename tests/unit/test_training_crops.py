@@ -12,7 +12,7 @@ from PIL import Image
 
 from cda_db.bodies import get_body
 from cda_db.errors import InputError
-from ingest.training.caps import cap_boxes, shade
+from ingest.training.caps import CapRule, cap_boxes, cap_known, enlarge, shade
 from ingest.training.crops import (
     clip_boxes,
     grid_starts,
@@ -158,5 +158,44 @@ def test_cap_boxes_lie_where_the_projection_puts_them() -> None:
 
 def test_light_from_the_left_brightens_slopes_that_face_left() -> None:
     ridge = np.tile(np.r_[np.arange(20.0), np.arange(20.0)[::-1]] * 10, (30, 1))
-    grey = shade(ridge, 100.0, azimuth_deg=270, altitude_deg=30)
+    known = np.ones(ridge.shape, dtype=bool)
+    grey = shade(ridge, known, 100.0, azimuth_deg=270, altitude_deg=30)
     assert grey[15, 5] > 200 and grey[15, 35] < 50
+    # Limits twice as wide: half the contrast about the same middle.
+    soft = shade(ridge, known, 100.0, azimuth_deg=270, altitude_deg=30, widening=2.0)
+    assert int(soft[15, 5]) - int(soft[15, 35]) == pytest.approx(
+        (int(grey[15, 5]) - int(grey[15, 35])) / 2, abs=2
+    )
+
+
+def test_what_is_not_shown_is_the_mean_of_what_is() -> None:
+    rng = np.random.default_rng(0)
+    known = np.zeros((40, 40), dtype=bool)
+    known[:, :20] = True
+    grey = shade(rng.normal(0, 30, (40, 40)), known, 100.0, azimuth_deg=90, altitude_deg=30)
+    assert np.unique(grey[:, 20:]).size == 1
+    assert grey[0, 30] == pytest.approx(grey[:, :20].mean(), abs=1)
+
+
+def test_shown_and_held_out_ground_share_the_cap_by_longitude() -> None:
+    """0-90 E is held out: seen from above the north pole the lower right quarter, on the south
+    cap the upper right one (longitude 0 points down in the north, up in the south)."""
+    moon = get_body("moon")
+    rule = CapRule(min_latitude_deg=70.0)
+    edge = 2 * moon.radius_m * np.tan(np.radians(20) / 2)
+    side, pixel_m = 200, 2 * edge / 200
+    for frame, (row, column) in (("north_polar", (130, 130)), ("south_polar", (70, 130))):
+        shown = cap_known(side, pixel_m, moon, frame, rule)
+        held = cap_known(side, pixel_m, moon, frame, rule, held=True)
+        assert held[row, column] and not (shown & held).any()
+        assert held.sum() == pytest.approx(shown.sum() / 3, rel=1e-3)
+        assert (shown | held).sum() == pytest.approx(np.pi * 100**2, rel=0.01)
+        assert not shown[0, 0]
+
+
+def test_enlarging_keeps_heights_where_they_were() -> None:
+    """A plane stays that plane: pixel k of the large picture shows (k + 0.5) / up - 0.5."""
+    rows, columns = np.indices((12, 16)).astype(float)
+    large = enlarge(3 * columns - 2 * rows, 4, 0.5)
+    y, x = (np.indices(large.shape) + 0.5) / 4 - 0.5
+    np.testing.assert_allclose(large[12:-12, 12:-12], (3 * x - 2 * y)[12:-12, 12:-12], atol=0.02)
