@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train setup-workflow demo test test-train lint bench lock clean-demo
+.PHONY: help setup setup-train setup-workflow demo test test-train weights lint bench lock clean-demo
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-12s %s\n' "$$name" "$$text"; done
@@ -24,6 +24,9 @@ test: setup setup-workflow ## All tests but those of training; on a server of th
 
 test-train: setup-train ## The tests of training, with torch.
 	@.venv-train/bin/python -m pytest tests/train
+
+weights: setup-train ## The shipped detector from random weights: hours.
+	@workflow/weights.sh
 
 lint: setup ## Style, formatting and types.
 	@.venv/bin/ruff check .
