@@ -28,3 +28,13 @@ def register_model(conn: Connection, name: str, sha256: bytes, card: dict[str, A
     if row is None:
         raise NotFoundError(f"Model {name!r} was not stored.", "Look at the server's log.")
     return int(row[0])
+
+
+def model_of(conn: Connection, model_id: int) -> tuple[str, bytes]:
+    """Name and sha256 of a registered model. Raises NotFoundError."""
+    row = conn.execute(
+        "SELECT name, sha256 FROM cda.model WHERE model_id = %s", [model_id]
+    ).fetchone()
+    if row is None:
+        raise NotFoundError(f"There is no model {model_id}.", "See `cda model list`.")
+    return str(row[0]), bytes(row[1])

@@ -47,7 +47,7 @@ class RunConfig:
         iou_threshold: circles that overlap at least this much are one crater.
         edge_margin_px: a box this near to an inner tile edge is cut.
         nms_iou: box IoU of the detector's own suppression inside one tile.
-        precision: arithmetic of the detector, ``f32`` or ``bf16``.
+        precision: arithmetic of the detector, ``f32``, ``bf16`` or ``int8``.
         detector_batch: tiles of one forward pass: float sums may depend on it.
     """
 

@@ -14,11 +14,18 @@ from numpy.typing import NDArray
 
 from cda_db.errors import InputError, ModelError
 from ingest.detector_boxes import Rows, decode, suppress
-from ingest.detector_files import ModelFiles, default_model_name, find_model
+from ingest.detector_files import ModelFiles, default_model_name, find_model, own_precision
 
-__all__ = ["Detector", "ModelFiles", "Precision", "default_model_name", "find_model"]
+__all__ = [
+    "Detector",
+    "ModelFiles",
+    "Precision",
+    "default_model_name",
+    "find_model",
+    "own_precision",
+]
 
-Precision = Literal["f32", "bf16"]
+Precision = Literal["f32", "bf16", "int8"]
 Tiles = NDArray[np.uint8]
 
 
@@ -28,7 +35,7 @@ class Detector:
     Args:
         model: from ``find_model``.
         threads: CPU threads, each with its own inference request.
-        precision: ``f32``, or ``bf16`` where the CPU has it.
+        precision: ``f32``; ``bf16`` where the CPU has it; ``int8`` of a model that was quantised.
         batch: tiles a request; the last one is filled up with empty tiles.
         threshold: smallest score of a detection.
         nms_iou: box IoU above which the lesser of two boxes of one tile goes.
@@ -120,7 +127,8 @@ class Detector:
                 network,
                 "CPU",
                 {
-                    "INFERENCE_PRECISION_HINT": self.precision,
+                    # a quantised network holds its int8 layers itself; the rest stays f32
+                    "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bf16" else "f32",
                     "INFERENCE_NUM_THREADS": self.threads,
                     "NUM_STREAMS": self.threads,
                     "ENABLE_CPU_PINNING": False,
@@ -138,6 +146,11 @@ def _read(model: ModelFiles, precision: Precision) -> tuple[Any, Any]:
     abilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if precision == "bf16" and "BF16" not in abilities:
         raise ModelError("This CPU has no bfloat16 arithmetic.", "Use precision f32.")
+    if (precision == "int8") != (own_precision(model) == "int8"):
+        raise ModelError(
+            f"Model {model.name} is {own_precision(model)}, not {precision}.",
+            "Use its own precision; `cda model export --to openvino-int8` makes int8 models.",
+        )
     try:
         network = core.read_model(str(model.xml), str(model.bin))
     except RuntimeError as error:

@@ -14,8 +14,10 @@ from cda_db.errors import InputError, NotFoundError
 from cda_db.models import register_model
 from cda_db.runs import Level, Run, RunConfig, add_scenes, create_run, get_run
 from cda_db.scenes import get_scene, scene_ids
-from ingest.detector import ModelFiles, default_model_name, find_model
+from ingest.detector import ModelFiles, default_model_name
+from ingest.detector_files import find_with_precision
 from ingest.tiling import default_levels
+from ingest.training.storing import store_card
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,14 @@ def plan_run(request: RunRequest, scenes: list[str], *, all_scenes: bool) -> dic
     Raises:
         InputError: a wrong body, level list or scene; a name that is taken.
     """
-    files = find_model(request.model or default_model_name())
+    files = find_with_precision(request.model or default_model_name(), request.precision)
     config = configuration(request, files)
     named = expand_names(scenes)
     with connect(role="cda_owner") as conn:
         body = get_body(request.body or _body_of(conn, named))
         ids = scene_ids(conn, body.name) if all_scenes else _ids(conn, named)
         model_id = register_model(conn, files.name, files.sha256, files.card)
+        store_card(conn, model_id, files.card)
         run = _existing(conn, request, body, model_id, config)
         if run is None:
             run = create_run(conn, request.name, body, model_id, config)

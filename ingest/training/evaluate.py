@@ -8,7 +8,6 @@ chosen on the pictures under evaluation. The curve is for reading, not for choos
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cda_db.errors import InputError
-from ingest.detector import Detector, ModelFiles
+from ingest.detector import Detector, ModelFiles, Precision, own_precision
 from ingest.training.figures import (
     average_precision,
     by_size,
@@ -27,7 +26,7 @@ from ingest.training.figures import (
     summary,
     unit_counts,
 )
-from ingest.training.folders import LabelledImage, read_yolo
+from ingest.training.folders import LabelledImage, folder_sha256, read_yolo
 from ingest.training.judging import Boxes, Judged, Picture, Rules, judge_all
 from ingest.training.scan import Scan, scan
 
@@ -112,6 +111,7 @@ def evaluate(
     rules: Rules = Rules(),  # noqa: B008 - frozen
     annotators: Path | None = None,
     threads: int = 1,
+    precision: Precision | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Search every picture and hold what is found against its labels.
@@ -124,11 +124,13 @@ def evaluate(
         rules: of the main figures; other measures are reported beside them.
         annotators: folder of CSV files with a column ``annotator``: people, judged alike.
         threads: of the detector.
+        precision: arithmetic of the detector; the model's own if None.
         seed: of the bootstrap.
     """
+    precision = precision or own_precision(model)
     chosen = float(model.card["threshold"]) if threshold is None else threshold
     factor = float(model.card["diameter_factor"])
-    found = search(model, labelled, how, threads)
+    found = search(model, labelled, how, threads, precision)
     judged = judge_all(labelled.pictures, found, rules, chosen)
     all_sizes = judge_all(labelled.pictures, found, replace(rules, min_px=0.0), chosen)
     report: dict[str, Any] = {
@@ -136,6 +138,9 @@ def evaluate(
         "weights_sha256": model.sha256.hex(),
         "pictures": len(labelled.pictures),
         "labels": int(sum(len(p.boxes) for p in labelled.pictures)),
+        "data_sha256": folder_sha256(labelled.files),
+        "size_unit": "px",
+        "precision": precision,
         "search": asdict(how),
         "rules": asdict(rules),
         "threshold": chosen,
@@ -153,14 +158,25 @@ def evaluate(
 
 
 def search(
-    model: ModelFiles, labelled: LabelledSet, how: Scan, threads: int
+    model: ModelFiles,
+    labelled: LabelledSet,
+    how: Scan,
+    threads: int,
+    precision: Precision | None = None,
 ) -> list[NDArray[np.float64]]:
     """Detections of every picture down to ``LOWEST_SCORE``.
 
     Greedy suppression never lets a lower score change a higher one's fate, so the detections at
     any threshold above are those of at least that score.
     """
-    detector = Detector(model, threads=threads, batch=1, threshold=LOWEST_SCORE, nms_iou=0.5)
+    detector = Detector(
+        model,
+        threads=threads,
+        precision=precision or own_precision(model),
+        batch=1,
+        threshold=LOWEST_SCORE,
+        nms_iou=0.5,
+    )
     return [scan(detector, item.pixels(), how) for item in labelled.files]
 
 
@@ -240,13 +256,3 @@ def _person_row(who: str, picture: str, judged: Sequence[Judged]) -> dict[str, A
         name: None if np.isnan(value) else round(float(value), 4)
         for name, value in zip(names, rates(counts), strict=True)
     }
-
-
-def record_in_card(model: ModelFiles, name: str, report: dict[str, Any]) -> None:
-    """Add the main figures of an evaluation to the model's card, under ``evaluations`` and name."""
-    keys = ("pictures", "labels", "threshold", "search", "rules", "ap50", "diameters")
-    row = {key: report[key] for key in keys}
-    row |= {"figures": report["figures"], "all_sizes": report["all_sizes"]}
-    card = dict(model.card)
-    card["evaluations"] = {**card.get("evaluations", {}), name: row}
-    (model.xml.parent / "card.json").write_text(json.dumps(card, indent=1) + "\n")

@@ -6,6 +6,7 @@ craters of one picture share its light and ground and are not independent.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.training.judging import Judged, Picture, sizes
-from ingest.training.matching import box_pairs
+from ingest.training.matching import Pairs, box_pairs
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.float64]
@@ -57,9 +58,19 @@ def summary(judged: Sequence[Judged], seed: int = 0, draws: int = 1000) -> dict[
     """
     block = 500 if len(judged) < FEW_PICTURES else None
     units = unit_counts(judged, block)
+    return summary_of_units(units, "blocks of 500 px" if block else "pictures", seed, draws)
+
+
+def summary_of_units(
+    units: Counts, unit_name: str, seed: int = 0, draws: int = 1000
+) -> dict[str, Any]:
+    """``summary`` of right, false and missed counted by unit, shape (units, 3)."""
     rng = np.random.default_rng(seed)
     chosen = rng.integers(len(units), size=(draws, len(units)))
-    low, high = np.nanpercentile(rates(units[chosen].sum(axis=1)), [2.5, 97.5], axis=0)
+    with warnings.catch_warnings():
+        # a rate that no draw defines has no interval: NaN, as it should be
+        warnings.simplefilter("ignore", RuntimeWarning)
+        low, high = np.nanpercentile(rates(units[chosen].sum(axis=1)), [2.5, 97.5], axis=0)
     total = units.sum(axis=0)
     names = ("precision", "recall", "f1")
     figures: dict[str, Any] = dict(
@@ -68,43 +79,71 @@ def summary(judged: Sequence[Judged], seed: int = 0, draws: int = 1000) -> dict[
     for k, name in enumerate(names):
         figures[name] = _number(rates(total)[k])
         figures[f"{name}_95"] = [_number(low[k]), _number(high[k])]
-    figures["bootstrap_units"] = f"{len(units)} {'blocks of 500 px' if block else 'pictures'}"
+    figures["bootstrap_units"] = f"{len(units)} {unit_name}"
     return figures
 
 
 def by_size(judged: Sequence[Judged], factor: float) -> list[dict[str, Any]]:
     """Recall, precision and diameters in root-2 bins of pixels; judge with ``min_px=0`` first.
 
-    Recall and diameter figures are binned by the label's size, precision by the detection's.
-    Diameter of a detection is ``factor`` sqrt(w h): bias is the median of its ratio to the
-    label's, less 1; scatter the median absolute deviation of the ratio.
+    Recall and diameter figures are binned by the label's size, precision by the detection's
+    diameter, which is ``factor`` sqrt(w h): bias is the median of its ratio to the label's, less
+    1; scatter the median absolute deviation of the ratio.
     """
     label = np.concatenate([sizes(one.picture.boxes)[one.label_counts] for one in judged])
     hit = np.concatenate([one.matched[one.label_counts] for one in judged])
-    seen = np.concatenate([sizes(one.found)[one.right | one.false] for one in judged])
+    seen = np.concatenate([factor * sizes(one.found)[one.right | one.false] for one in judged])
     right = np.concatenate([one.right[one.right | one.false] for one in judged])
-    true, ratio = _ratios(judged, factor)
-    edges = 2.0 ** (np.arange(2, 20) / 2)
+    edges = 2.0 ** (np.arange(3, 20) / 2)
+    return size_rows("px", edges, (label, hit), (seen, right), _ratios(judged, factor))
+
+
+def size_rows(
+    unit: str,
+    edges: Floats,
+    truth: tuple[Floats, NDArray[np.bool_]],
+    detections: tuple[Floats, NDArray[np.bool_]] | None,
+    pairs: tuple[Floats, Floats],
+) -> list[dict[str, Any]]:
+    """Recall, precision and diameters in bins of size; empty bins are left out.
+
+    Args:
+        unit: of the edges, ``px`` or ``m``.
+        edges: ascending.
+        truth: sizes of the independent craters, and which of them were found.
+        detections: sizes of what was found, and which of it is right; None where the list of
+            independent craters is not complete.
+        pairs: true size, and detected over true size.
+    """
     rows = []
-    for low, high in pairwise(edges[1:]):
-        inside = (label >= low) & (label < high)
-        shown = (seen >= low) & (seen < high)
-        spread = ratio[(true >= low) & (true < high)]
-        if not inside.any() and not shown.any():
+    for low, high in pairwise(edges):
+        inside = (truth[0] >= low) & (truth[0] < high)
+        spread = pairs[1][(pairs[0] >= low) & (pairs[0] < high)]
+        shown = _shown(detections, low, high)
+        if not inside.any() and not shown["detections"]:
             continue
         rows.append(
             {
-                "from_px": round(float(low), 2),
-                "to_px": round(float(high), 2),
+                f"from_{unit}": round(float(low), 2),
+                f"to_{unit}": round(float(high), 2),
                 "labels": int(inside.sum()),
-                "recall": _mean(hit[inside]),
-                "detections": int(shown.sum()),
-                "precision": _mean(right[shown]),
+                "found": int(truth[1][inside].sum()),
+                "recall": _mean(truth[1][inside]),
+                **shown,
                 "diameter_bias": _number(np.median(spread) - 1) if len(spread) else None,
                 "diameter_scatter": _scatter(spread),
             }
         )
     return rows
+
+
+def _shown(
+    detections: tuple[Floats, NDArray[np.bool_]] | None, low: float, high: float
+) -> dict[str, Any]:
+    if detections is None:
+        return {"detections": None, "right": None, "precision": None}
+    right = detections[1][(detections[0] >= low) & (detections[0] < high)]
+    return {"detections": len(right), "right": int(right.sum()), "precision": _mean(right)}
 
 
 def _ratios(judged: Sequence[Judged], factor: float) -> tuple[Floats, Floats]:
@@ -143,28 +182,46 @@ def average_precision(
     scores, rights = [np.empty(0)], [np.empty(0, dtype=bool)]
     labels = 0
     for picture, rows, one in zip(pictures, found, counted, strict=True):
-        taken = _take_by_score(picture.boxes, rows, iou)
-        ignored_hit = taken >= 0
-        ignored_hit[ignored_hit] = ~one.label_counts[taken[ignored_hit]]
-        charged = ((taken >= 0) | one.found_counts) & ~ignored_hit
+        pairs = box_pairs(picture.boxes, rows, iou)
+        charged, right = charged_by_score(pairs, rows[:, 4], one.label_counts, one.found_counts)
         scores.append(rows[charged, 4])
-        rights.append(taken[charged] >= 0)
+        rights.append(right)
         labels += int(one.label_counts.sum())
+    return area_under_curve(np.concatenate(scores), np.concatenate(rights), labels)
+
+
+def area_under_curve(scores: Floats, right: NDArray[np.bool_], labels: int) -> float | None:
+    """Area under the precision envelope of detections with scores; None without a label."""
     if not labels:
         return None
-    right = np.concatenate(rights)[np.argsort(-np.concatenate(scores), kind="stable")]
-    hits = np.cumsum(right)
-    precision = hits / np.arange(1, len(right) + 1)
+    right = right[np.argsort(-scores, kind="stable")]
+    precision = np.cumsum(right) / np.arange(1, len(right) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     return round(float(envelope[right].sum() / labels), 4)
 
 
-def _take_by_score(boxes: Floats, rows: Floats, iou: float) -> NDArray[np.intp]:
+def charged_by_score(
+    pairs: Pairs,
+    scores: Floats,
+    label_counts: NDArray[np.bool_],
+    found_counts: NDArray[np.bool_],
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which detections (m,) are charged, best score first, and which of the charged are right.
+
+    What takes a label that is ignored is neither right nor false.
+    """
+    taken = _take_by_score(pairs, scores, len(label_counts))
+    ignored_hit = taken >= 0
+    ignored_hit[ignored_hit] = ~label_counts[taken[ignored_hit]]
+    charged = ((taken >= 0) | found_counts) & ~ignored_hit
+    return charged, taken[charged] >= 0
+
+
+def _take_by_score(pairs: Pairs, scores: Floats, n_labels: int) -> NDArray[np.intp]:
     """Label taken by each detection, best score first, -1 for none."""
-    pairs = box_pairs(boxes, rows, iou)
-    order = np.lexsort((pairs.i, -pairs.overlap, pairs.j, -rows[pairs.j, 4]))
-    taken = np.full(len(rows), -1, dtype=np.intp)
-    free = np.ones(len(boxes), dtype=bool)
+    order = np.lexsort((pairs.i, -pairs.overlap, pairs.j, -scores[pairs.j]))
+    taken = np.full(len(scores), -1, dtype=np.intp)
+    free = np.ones(n_labels, dtype=bool)
     for k in order:
         label, row = pairs.i[k], pairs.j[k]
         if taken[row] < 0 and free[label]:

@@ -137,7 +137,7 @@ def _circle(a: Boxes, b: Boxes, least: float) -> Pairs:
 def _strict(a: Boxes, b: Boxes, _: float) -> Pairs:
     """Pairs by the strict rule; D is the label's diameter (list a)."""
     one, two = discs(a), discs(b)
-    pairs = disc_pairs(one, two, _STRICT_IOU)
+    pairs = disc_pairs(one, two, STRICT_IOU)
     ratio = two[pairs.j, 2] / one[pairs.i, 2]
     distance = np.hypot(*(one[pairs.i, :2] - two[pairs.j, :2]).T)
     near = distance <= 0.25 * one[pairs.i, 2]
@@ -145,7 +145,7 @@ def _strict(a: Boxes, b: Boxes, _: float) -> Pairs:
 
 
 # The farthest pair that the strict rule allows: a search radius, not a criterion.
-_STRICT_IOU = 0.99 * float(
+STRICT_IOU = 0.99 * float(
     min(circle_iou(np.array([0.5]), np.array([1.0]), np.array([r]))[0] for r in (0.8, 1.25))
 )
 _MEASURES: dict[str, Callable[[Boxes, Boxes, float], Pairs]] = {

@@ -65,7 +65,7 @@ def sphere_pairs(a: Floats, b: Floats, radius: float, least: float) -> Pairs:
         radius: of the sphere.
     """
     i, j = _near(_vectors(a), a[:, 2] / 2 / radius, _vectors(b), b[:, 2] / 2 / radius)
-    distance = radius * _great_circle(a[i], b[j])
+    distance = radius * great_circle(a[i], b[j])
     iou = circle_iou(distance, a[i, 2] / 2, b[j, 2] / 2)
     return Pairs(i, j, iou).where(iou >= least)
 
@@ -158,7 +158,7 @@ def _vectors(rows: Floats) -> Floats:
     return np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
 
 
-def _great_circle(a: Floats, b: Floats) -> Floats:
+def great_circle(a: Floats, b: Floats) -> Floats:
     """Angle in radians between points (k, 2+) in degrees, exact for near and for far ones."""
     u, v = _vectors(a), _vectors(b)
     return np.asarray(

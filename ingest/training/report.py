@@ -24,18 +24,25 @@ def print_report(report: dict[str, Any], output_format: str) -> None:
     rules = report["rules"]
     head = {key: report[key] for key in ("model", "pictures", "labels", "threshold")}
     show_figures(head | report["diameters"])
-    click.echo(f"\nFrom {rules['min_px']:g} px, box IoU {rules['iou']:g}, 95 % intervals:")
+    click.echo(f"\n{_rules_text(rules)}, 95 % intervals:")
     show_rows([_line("main", report["figures"]), _line("all sizes", report["all_sizes"])])
     click.echo("\nOther measures:")
     show_rows([{"measure": name} | row for name, row in report["other_measures"].items()])
     click.echo("\nAP50: " + ", ".join(f"{name} {v}" for name, v in report["ap50"].items()))
     click.echo("\nBy size (recall by label, precision by detection):")
     show_rows(report["by_size"])
-    click.echo("\nAlong the curve:")
-    show_rows(report["curve"])
+    if report["curve"]:
+        click.echo("\nAlong the curve:")
+        show_rows(report["curve"])
     if "people" in report:
         click.echo("\nPeople and the model by the same rules:")
         show_rows(report["people"])
+
+
+def _rules_text(rules: dict[str, Any]) -> str:
+    if "min_px" in rules:
+        return f"From {rules['min_px']:g} px, {rules['measure']} IoU {rules['iou']:g}"
+    return f"{rules['min_km']:g} to {rules['max_km']:g} km, circle IoU {rules['iou']:g}"
 
 
 def _line(name: str, figures: dict[str, Any]) -> dict[str, Any]:
