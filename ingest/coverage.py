@@ -3,9 +3,10 @@
 Cells are nested, on (lon, lat) with east longitude. A cell is split until every pixel around it
 is valid, or none is; what is still mixed at the scene's order is a border cell, whose 64 sub-cells
 (three orders finer) are imaged where their centre is a valid pixel. Sub-cells are no larger than
-a pixel, or than a 2048th of the scene. A union of scenes is then a union of sub-cells: places,
-not shares, are compared, so it is right however the scenes overlap. A sub-cell stands or falls
-with its centre, so an area is right to sub-cells that the border crosses, and without bias.
+a 2048th of the scene, or half a pixel. A union of scenes is then a union of sub-cells: places, not
+shares, are compared, so it is right however the scenes overlap. A sub-cell stands or falls with its
+centre: a border is followed without bias, at worst (along a parallel, where centres lie in rows) to
+half a row of sub-cells.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from ingest.validity import PixelMask, Validity
 FINEST_SUB_ORDER = 29  # of HEALPix in 64 bits
 LEVELS = (2, 8, 32, 128)  # whose pixels may show other ground than those of the level before
 _SUB_CELLS_A_SIDE = 2048
+_PIXEL = 0.5
 _SAME_GROUND = 1e-3
 _COARSER = 5  # orders
 _SPACING = 0.5  # of a coarse cell's side
@@ -45,10 +47,10 @@ Ground = tuple[Ints, Ints]
 
 
 def coverage_order(grid: SceneGrid) -> int:
-    """HEALPix order of a scene's cells: eight sub-cells a side, of a pixel or a 2048th of it."""
+    """HEALPix order of a scene's cells: eight sub-cells a side, see above."""
     radius, pixel = grid.projection.radius_m, grid.pixel_scale_m()
     area = min(grid.width * grid.height * pixel**2, 4 * np.pi * radius**2)
-    wanted = max(pixel, np.sqrt(area) / _SUB_CELLS_A_SIDE)
+    wanted = max(np.sqrt(area) / _SUB_CELLS_A_SIDE, _PIXEL * pixel)
     order = int(np.ceil(np.log2(np.sqrt(4 * np.pi / 12) * radius / wanted)))
     return int(np.clip(order, SUB_ORDERS, FINEST_SUB_ORDER)) - SUB_ORDERS
 

@@ -77,7 +77,11 @@ def test_scene_comes_back_as_it_was_described(conn: Connection, tmp_path: Path) 
         assert (found.view, found.transform, found.label) == (
             scene.view, scene.transform, scene.label,
         )  # fmt: skip
-        np.testing.assert_array_equal(found.coverage, scene.coverage)
+        assert found.coverage_order == scene.coverage_order
+        for mine, stored in zip(scene.levels_coverage, found.levels_coverage, strict=True):
+            assert mine[0] == stored[0]
+            np.testing.assert_array_equal(stored[1], mine[1])
+            np.testing.assert_array_equal(stored[2], mine[2])
         with TileReader(found, 1, 128, 32) as reader:
             assert len(reader.read_row(0)[0]) == reader.grid.n_columns
 
