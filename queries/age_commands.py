@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cda_db.output import format_option, show_rows
+from queries.correction_options import correction_options
 from queries.region_options import RegionChoice, region_options
 
 if TYPE_CHECKING:
     from queries.ages.model_age import ModelAge
+    from queries.ages.source import CountSource
 
 _PRESENTATIONS = ["cumulative", "differential", "r", "incremental"]
 
@@ -73,6 +75,7 @@ plot_option = click.option(
 @click.option("--isochrons", default="", metavar="GA,GA,...", help="In the plot, thin and grey.")
 @presentation_option
 @plot_option
+@correction_options
 @region_options
 @format_option
 def age(
@@ -91,6 +94,8 @@ def age(
     isochrons: str,
     presentation: str,
     plot_file: Path | None,
+    correct: str | None,
+    correct_scale: float | None,
     region: RegionChoice,
     output_format: str,
 ) -> None:
@@ -108,6 +113,7 @@ def age(
       cda query age --run mars --circle 166.19,7.7,20 --system mars-hartmann-daubar-2016 \\
           --range 0.1,0.5 --epochs mars-michael-2013 --plot zunil.png
       cda query age --run mars --region valley.gpkg --buffered --system ni2001 --range 1,10
+      cda query age --run mars --correct stored --system ni2001 --range 1,10
     """
     from queries.ages.dating import date_ranges
     from queries.ages.epochs import get_epochs
@@ -120,7 +126,8 @@ def age(
     if epochs is not None:
         epochs.boundaries_ga(system)  # refuses another body before any work
     spans = [_pair(text) for text in ranges]
-    with open_source(counts_file, run_name, region, reach if buffered else None) as source:
+    with open_source(counts_file, run_name, region, reach if buffered else None) as opened:
+        source = opened if correct is None else _corrected(opened, correct, correct_scale)
         ages = date_ranges(source, system, spans, method, binning, resurfacing, snap)
         if plot_file is not None:
             from queries.ages.plots import AgePlot, age_figure
@@ -258,6 +265,12 @@ def chronologies(body: str | None, output_format: str) -> None:
         for s in known
     ]
     show_rows(rows, output_format)
+
+
+def _corrected(source: CountSource, correct: str, scale: float | None) -> CountSource:
+    from queries.ages.corrected import corrected_source
+
+    return corrected_source(source, correct, scale)
 
 
 def _short(row: dict[str, Any], age: ModelAge) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cda_db.output import format_option, show_rows
+from queries.correction_options import correction_of, correction_options
 from queries.region_options import RegionChoice, region_options
 
 if TYPE_CHECKING:
     from cda_db.connection import Connection
     from cda_db.runs import Run
     from queries.density.bins import DiameterBins
-    from queries.density.report import Correction
 
 _FRAMES = (
     "equirectangular", "equirectangular_180", "sinusoidal", "sinusoidal_180",
@@ -44,13 +44,7 @@ _FRAMES = (
 @click.option("--picture", type=click.Choice(["density", "ratio", "composite"]), default="density",
               show_default=True, help="What the .png shows: one bin, two, or three.")  # fmt: skip
 @click.option("--picture-bins", metavar="I,...", help="Its bins, counted from 0.")
-@click.option(
-    "--correct",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="JSON of `cda model evaluate`: adds recall, precision, corrected densities.",
-)
-@click.option("--correct-scale", type=float, metavar="M", default=None,
-              help="Metres a pixel of that evaluation's sizes, as the run saw them.")  # fmt: skip
+@correction_options
 @region_options
 @format_option
 def density(output_format: str, region: RegionChoice, **options: Any) -> None:
@@ -62,6 +56,7 @@ def density(output_format: str, region: RegionChoice, **options: Any) -> None:
     \b
     Example:
       cda query density --run mars --bins 1,2,4 --out density.tif --out density.png
+      cda query density --run mars --bins 1,2,4 --correct stored
       cda query density --run mars --circle 166.19,7.7,300 --order 7 --format json
       cda query density --run moon --smooth 200 --frame north_polar --out cap.tif
     """
@@ -83,7 +78,7 @@ def density(output_format: str, region: RegionChoice, **options: Any) -> None:
             picture=options["picture"],
             picture_bins=_places(options["picture_bins"]),
             features=region.features(run.body),
-            correction=_correction(options["correct"], options["correct_scale"]),
+            correction=correction_of(conn, run, options["correct"], options["correct_scale"]),
         )
         made = make_map(conn, run, request)
     write_outputs(made, request, options["outputs"], title=run.name)
@@ -102,20 +97,6 @@ def _bins(conn: Connection, run: Run, text: str) -> DiameterBins:
     except ValueError:
         raise InputError(f"--bins {text!r} is no list of numbers.", "Give e.g. 1,2,4.") from None
     return user_bins(edges)
-
-
-def _correction(path: Path | None, metres_a_pixel: float | None) -> Correction | None:
-    from cda_db.errors import InputError
-    from queries.density.completeness import read_curve
-    from queries.density.report import Correction
-
-    if path is None:
-        return None
-    if metres_a_pixel is None:
-        raise InputError(
-            "The evaluation's sizes are pixels.", "Say how large one is: --correct-scale 100."
-        )
-    return Correction(read_curve(path), metres_a_pixel)
 
 
 def _places(text: str | None) -> tuple[int, ...] | None:

@@ -8,7 +8,6 @@ from cda_db.errors import InputError
 from queries.ages.csfd import snap as snapped
 from queries.ages.fits import cumulative_fit, differential_fit
 from queries.ages.model_age import ModelAge
-from queries.ages.poisson import poisson_age
 from queries.ages.source import CountSource, Span
 from queries.ages.systems import ChronologySystem
 
@@ -60,7 +59,7 @@ def _date(
     resurfacing: bool,
 ) -> ModelAge:
     if method == "poisson":
-        return poisson_age(*source.exposed(span), system, span)
+        return source.poisson(system, span)
     diameters, area = source.counted(span)
     if method == "differential":
         return differential_fit(diameters, area, system, span, binning)

@@ -17,6 +17,8 @@ from cda_db.errors import InputError
 from queries.ages.counts_io import CraterCounts, read_counts
 from queries.ages.csfd import Csfd, csfd
 from queries.ages.exposure import Exposure
+from queries.ages.model_age import ModelAge
+from queries.ages.poisson import poisson_age
 from queries.ages.systems import ChronologySystem
 
 if TYPE_CHECKING:
@@ -48,6 +50,10 @@ class CountSource(ABC):
     @abstractmethod
     def exposed(self, span: Span) -> tuple[Floats, float | Exposure]:
         """Diameters (km) in the range at least, and the area searched for them."""
+
+    def poisson(self, system: ChronologySystem, span: Span) -> ModelAge:
+        """The Poisson age of the count in a range."""
+        return poisson_age(*self.exposed(span), system, span)
 
     @abstractmethod
     def counted(self, span: Span) -> tuple[Floats, float]:

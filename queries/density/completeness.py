@@ -1,9 +1,8 @@
-"""Densities corrected by what is known of the detector: recall, precision, diameter bias by size.
+"""What is known of a detector by size of crater: recall, precision, diameter bias.
 
 The curve is the table by size of an evaluation against independent labels (``cda model
-evaluate``): in pixels, because a detector knows pixels; the scale in metres turns it into
-diameters. True density = density of detections x precision / recall, counted between edges that
-are moved by the bias: a bias of +5 % in diameter is +16 % in N(>D) at slope -3.
+evaluate``): in pixels, because a detector knows pixels, or in metres, where a run was evaluated.
+``queries.density.correction`` turns it into corrected densities.
 """
 
 from __future__ import annotations
@@ -14,13 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from cda_db.errors import InputError
-from queries.density.bins import DiameterBins, bins_between
-from queries.density.healpix_map import DensityMap
-from queries.density.layers import Layer
-from queries.density.poisson import clopper_pearson_interval
 
 Floats = NDArray[np.float64]
 
@@ -30,23 +26,28 @@ class SizeCurve:
     """An evaluation by size of crater, each array (k,).
 
     Attributes:
-        low_px, high_px: edges of the size bins, pixels.
+        low, high: edges of the size bins, pixels (or metres, of an evaluated run).
         labels, found: independent craters of that size, and how many of them were found.
         detections, right: detections of that size, and how many of them are craters.
         bias: median of detected over true diameter, less 1; NaN where it is unknown.
     """
 
-    low_px: Floats
-    high_px: Floats
+    low: Floats
+    high: Floats
     labels: Floats
     found: Floats
     detections: Floats
     right: Floats
     bias: Floats
 
-    def pooled(self, low_px: float, high_px: float) -> dict[str, float]:
+    @property
+    def largest(self) -> float:
+        """Size up to which there are labels; 0 without any."""
+        return float(self.high[self.labels > 0].max(initial=0.0))
+
+    def pooled(self, low: float, high: float) -> dict[str, float]:
         """labels, found, detections, right and the bias of the bins that meet a range of sizes."""
-        chosen = (self.low_px < high_px * (1 - 1e-6)) & (self.high_px > low_px * (1 + 1e-6))
+        chosen = (self.low < high * (1 - 1e-6)) & (self.high > low * (1 + 1e-6))
         sums = {
             name: float(getattr(self, name)[chosen].sum())
             for name in ("labels", "found", "detections", "right")
@@ -84,11 +85,30 @@ def curve_of_rows(rows: list[dict[str, Any]]) -> SizeCurve:
             "from_px", "to_px", "labels", "recall", "detections", "precision", "diameter_bias",
         )
     }  # fmt: skip
+    # four digits of a share are enough for the counts of up to 5,000 labels a bin
     found = np.rint(np.nan_to_num(column["recall"]) * column["labels"])
     right = np.rint(np.nan_to_num(column["precision"]) * column["detections"])
     return SizeCurve(
         column["from_px"], column["to_px"], column["labels"], found,
         column["detections"], right, column["diameter_bias"],
+    )  # fmt: skip
+
+
+def curve_of_bins(bins: pd.DataFrame) -> SizeCurve:
+    """The curve of an evaluation in the database (``cda_db.evaluations.evaluation_bins``).
+
+    Raises:
+        InputError: its list of craters was not complete: precision is unknown.
+    """
+    column = {name: bins[name].to_numpy(np.float64) for name in bins}
+    if np.isnan(column["n_detections"]).any():
+        raise InputError(
+            "This evaluation knows no precision: its list of craters is not complete.",
+            "Correct by an evaluation against labels of every crater.",
+        )
+    return SizeCurve(
+        column["size_from"], column["size_to"], column["n_truth"], column["n_found"],
+        column["n_detections"], column["n_right"], column["diameter_ratio"] - 1,
     )  # fmt: skip
 
 
@@ -100,60 +120,3 @@ def _find(data: Any, key: str) -> Any:
     if isinstance(data, list):
         return next((found for item in data if (found := _find(item, key))), None)
     return None
-
-
-def calibrated_bins(bins: DiameterBins, curve: SizeCurve, metres_a_pixel: float) -> DiameterBins:
-    """Bins of detected diameters that hold the true diameters of ``bins``."""
-    factor = np.array([1 + row["bias"] for row in _rows(bins, curve, metres_a_pixel)])
-    return bins_between(bins.low_km * factor, bins.high_km * factor)
-
-
-def corrected_layers(
-    calibrated: DensityMap, bins: DiameterBins, curve: SizeCurve, metres_a_pixel: float
-) -> list[Layer]:
-    """Completeness, precision and the density corrected by both and by the diameter bias.
-
-    Args:
-        calibrated: the map counted in ``calibrated_bins``.
-        bins: the bins of true diameters.
-        metres_a_pixel: ground size of the pixel in which the curve counts, as the run saw it.
-
-    Returns:
-        layers recall, precision (one number a bin), corrected, corrected_lower and
-        corrected_upper. The bounds take the worst of both: the count's Poisson bound and the
-        exact binomial bounds of recall and precision. A bin without labels is NaN.
-    """
-    rows = _rows(bins, curve, metres_a_pixel)
-    columns = ("found", "labels", "right", "detections")
-    found, labels, right, detections = (np.array([row[name] for row in rows]) for name in columns)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        recall, precision = found / labels, right / detections
-    recall_low, recall_high = clopper_pearson_interval(found, labels, calibrated.confidence)
-    right_low, right_high = clopper_pearson_interval(right, detections, calibrated.confidence)
-    density, lower, upper = calibrated.interval()
-    known = (found > 0) & (detections > 0)
-
-    def scaled(values: Floats, over: Floats, under: Floats) -> Floats:
-        factor = np.where(known, over / np.where(under > 0, under, np.nan), np.nan)
-        return np.asarray(values * factor[:, None])
-
-    everywhere = np.where(calibrated.area_km2 > 0, 1.0, np.nan)
-    return [
-        Layer("recall", "1", "share of craters that are found", recall[:, None] * everywhere),
-        Layer("precision", "1", "share of detections that are craters",
-              precision[:, None] * everywhere),
-        Layer("corrected", "km-2", "density x precision / recall, diameters calibrated",
-              scaled(density, precision, recall)),
-        Layer("corrected_lower", "km-2", "its lower bound", scaled(lower, right_low, recall_high)),
-        Layer("corrected_upper", "km-2", "its upper bound", scaled(upper, right_high, recall_low)),
-    ]  # fmt: skip
-
-
-def _rows(bins: DiameterBins, curve: SizeCurve, metres_a_pixel: float) -> list[dict[str, float]]:
-    if not metres_a_pixel > 0:
-        raise InputError(f"Scale {metres_a_pixel} m a pixel.", "Give metres above 0.")
-    scale = 1000 / metres_a_pixel
-    return [
-        curve.pooled(float(low) * scale, float(high) * scale)
-        for low, high in zip(bins.low_km, bins.high_km, strict=True)
-    ]

@@ -14,7 +14,7 @@ from cda_db.errors import InputError
 from cda_db.runs import Run
 from queries.density.bins import DiameterBins
 from queries.density.cells import cells_frame, column_name, write_cells
-from queries.density.completeness import SizeCurve, calibrated_bins, corrected_layers
+from queries.density.correction import Correction, calibrated_bins, corrected_layers
 from queries.density.grid import default_pixel_km, grid_for, map_bounds, refined, suitable_frame
 from queries.density.healpix_map import DensityMap
 from queries.density.layers import Layer, density_layers
@@ -27,14 +27,6 @@ from queries.region_files import Feature
 from queries.regions import Region
 
 _SUFFIXES = (".tif", ".gpkg", ".parquet", ".png")
-
-
-@dataclass(frozen=True)
-class Correction:
-    """The detector's curve by size, and the ground size (m) of the pixel that it counts in."""
-
-    curve: SizeCurve
-    metres_a_pixel: float
 
 
 @dataclass(frozen=True)
@@ -79,8 +71,7 @@ def make_map(conn: Connection, run: Run, request: MapRequest) -> MadeMap:
     plain = density_of_run(conn, run, request.bins, *rest)
     if request.correction is None:
         return MadeMap(plain)
-    curve, scale = request.correction.curve, request.correction.metres_a_pixel
-    moved = density_of_run(conn, run, calibrated_bins(request.bins, curve, scale), *rest)
+    moved = density_of_run(conn, run, calibrated_bins(request.bins, request.correction), *rest)
     return MadeMap(plain, on_cells(moved, plain.cell))
 
 
@@ -117,7 +108,7 @@ def _corrected(calibrated: DensityMap, request: MapRequest) -> list[Layer]:
     correction = request.correction
     if correction is None:
         return []
-    return corrected_layers(calibrated, request.bins, correction.curve, correction.metres_a_pixel)
+    return corrected_layers(calibrated, request.bins, correction)
 
 
 def write_outputs(
