@@ -6,8 +6,9 @@ import click
 
 from cda_db.output import format_option, show_figures, show_rows
 from ingest.model_evaluation import compare, evaluate, evaluations, register
+from ingest.model_export import export
 from ingest.model_relabel import relabel
-from ingest.model_training import dataset, export, train
+from ingest.model_training import dataset, train
 
 
 @click.group()

@@ -201,32 +201,3 @@ def dataset(
             rows = read_catalogue(craters)
     how = TileSet(level, tile, holdout=holdout, block_deg=block, seed=seed)
     show_figures(make_tiles(scenes, rows, out, how), output_format)
-
-
-@click.command()
-@click.argument("name", required=False)
-@click.option(
-    "--to", "kinds", multiple=True, type=click.Choice(["openvino", "onnx"]), default=["openvino"]
-)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
-@threads_option
-def export(name: str | None, kinds: tuple[str, ...], out: Path, threads: int) -> None:
-    """Export a detector's checkpoint to OpenVINO (fp16) or ONNX. Needs the extra 'train'.
-
-    \b
-    Example:
-      cda model export --to onnx --out runs/onnx
-    """
-    from cda_db.errors import ModelError
-    from ingest.detector_files import default_model_name, find_model
-    from ingest.training.export import export_onnx, export_openvino
-
-    found = find_model(name or default_model_name())
-    if found.pt is None or "pt_sha256" not in found.card:
-        raise ModelError(f"Model {found.name} has no checkpoint.", "Export one that has model.pt.")
-    if "openvino" in kinds:
-        export_openvino(found.pt, found.card["pt_sha256"], out, threads)
-    if "onnx" in kinds:
-        export_onnx(found.pt, found.card["pt_sha256"], out, threads)
-    for path in sorted(out.glob("model.*")):
-        click.echo(str(path))

@@ -77,10 +77,10 @@ def strip(checkpoint: Path, out: Path, threads: int) -> None:
         "date": None,
     }
     torch.save(saved, out)
-    _refuse_paths(out)
+    refuse_paths(out)
 
 
-def _refuse_paths(path: Path) -> None:
+def refuse_paths(path: Path) -> None:
     """A shipped file must not tell where it was made."""
     content = path.read_bytes()
     for place in (str(Path.home()), str(Path.cwd()), tempfile.gettempdir() + "/"):
@@ -98,7 +98,7 @@ def export_openvino(checkpoint: Path, sha256: str, out: Path, threads: int) -> N
         for suffix in (".xml", ".bin"):
             (source,) = made.glob(f"*{suffix}")
             shutil.copyfile(source, out / f"model{suffix}")
-            _refuse_paths(out / f"model{suffix}")
+            refuse_paths(out / f"model{suffix}")
 
 
 def export_onnx(checkpoint: Path, sha256: str, out: Path, threads: int) -> None:

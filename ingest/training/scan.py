@@ -91,11 +91,7 @@ def suppress_circles(rows: Detections, iou: float) -> Detections:
 
 def _search_level(detector: Detector, grey: Pixels, level: Level, tile: int) -> Detections:
     """Boxes of one level inside its window and not cut by an inner tile edge."""
-    height, width = grey.shape
-    grid = TileGrid(width, height, level.factor, tile, level.overlap_px)
-    picture = _resample(grey, grid)
-    origins = [grid.origin(r, c) for r in range(grid.n_rows) for c in range(grid.n_columns)]
-    tiles = np.stack([_window(picture, x, y, tile) for x, y in origins])
+    grid, origins, tiles = level_tiles(grey, level, tile)
     found = [np.empty((0, 5))]
     for (x, y), rows in zip(origins, detector.detect(tiles), strict=True):
         whole = rows[~_is_cut(rows, x, y, grid, tile)].astype(np.float64)
@@ -104,6 +100,17 @@ def _search_level(detector: Detector, grey: Pixels, level: Level, tile: int) -> 
         whole[:, :4] = (whole[:, :4] + (x, y, x, y)) * level.factor
         found.append(whole)
     return np.concatenate(found)
+
+
+def level_tiles(
+    grey: Pixels, level: Level, tile: int
+) -> tuple[TileGrid, list[tuple[int, int]], Pixels]:
+    """A stretched picture's tiles at a level: their grid, origins and pixels (n, tile, tile)."""
+    height, width = grey.shape
+    grid = TileGrid(width, height, level.factor, tile, level.overlap_px)
+    picture = _resample(grey, grid)
+    origins = [grid.origin(r, c) for r in range(grid.n_rows) for c in range(grid.n_columns)]
+    return grid, origins, np.stack([_window(picture, x, y, tile) for x, y in origins])
 
 
 def _is_cut(
