@@ -169,12 +169,15 @@ def _watch(model: Any, progress: Progress | None, epochs: int, hours: float | No
             loss = sum(float(value) for value in trainer.tloss.values())
             progress(trainer.epoch + 1, trainer.epochs, loss)
 
+    paces: list[float] = []
+
     def fit(trainer: Any) -> None:
         if hours is None or trainer.epoch + 1 >= trainer.epochs:
             return
         spent = time.time() - trainer.train_time_start
-        pace = spent / (trainer.epoch + 1 - trainer.start_epoch)
-        more = max(1, int((hours * 3600 - spent) / pace))
+        # The fastest epoch: one in which the machine was suspended says nothing about the next.
+        paces.append(trainer.epoch_time)
+        more = max(1, int((hours * 3600 - spent) / min(paces)))
         trainer.epochs = trainer.args.epochs = min(epochs, trainer.epoch + 1 + more)
         trainer._setup_scheduler()
         trainer.scheduler.last_epoch = trainer.epoch
