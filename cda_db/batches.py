@@ -22,6 +22,7 @@ from cda_db import __version__
 from cda_db.bulk import copy_arrays
 from cda_db.connection import Connection
 from cda_db.errors import InputError, LeaseLostError, NotFoundError
+from cda_db.margins import Neighbour
 from cda_db.scenes import Scene, scene_from_json
 
 LEASE_S = 60.0
@@ -39,6 +40,7 @@ class Batch:
     scene: Scene
     row_start: int
     row_stop: int
+    neighbours: tuple[Neighbour, ...] = ()
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Batch:
@@ -46,6 +48,7 @@ class Batch:
         return cls(
             data["batch_id"], data["attempt"], data["run"], data["level"], data["model"],
             scene_from_json(data["scene"]), data["row_start"], data["row_stop"],
+            tuple(Neighbour.from_json(item) for item in data["neighbours"]),
         )  # fmt: skip
 
 

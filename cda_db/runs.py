@@ -15,6 +15,7 @@ from cda_db import __version__
 from cda_db.bodies import Body, get_body
 from cda_db.connection import Connection
 from cda_db.errors import InputError, NotFoundError
+from cda_db.margins import link_neighbours
 
 # Tiles of one batch: enough that a commit is worth it, few enough to repeat without regret.
 TILES_PER_BATCH = 2000
@@ -49,6 +50,7 @@ class RunConfig:
         nms_iou: box IoU of the detector's own suppression inside one tile.
         precision: arithmetic of the detector, ``f32``, ``bf16`` or ``int8``.
         detector_batch: tiles of one forward pass: float sums may depend on it.
+        neighbours: tiles go on past a scene's edges, over other scenes of its pixel grid.
     """
 
     tile_px: int
@@ -59,6 +61,7 @@ class RunConfig:
     nms_iou: float = 0.5
     precision: str = "f32"
     detector_batch: int = 4
+    neighbours: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, in a fixed order."""
@@ -156,6 +159,9 @@ def add_scenes(
 ) -> int:
     """Add scenes and their batches to a run; scenes that it has stay as they are.
 
+    In a run with neighbours, the finished batches of scenes that new ones border on are opened
+    again: what is found does not depend on the order in which scenes are added.
+
     Args:
         tiles_per_batch: about how many tiles are claimed, committed and repeated as one.
 
@@ -181,6 +187,8 @@ def add_scenes(
         " ON CONFLICT DO NOTHING",
         [run.run_id, ids],
     )
+    if run.config.get("neighbours", False):
+        link_neighbours(conn, run.run_id, ids)
     return len(_make_batches(conn, run, ids, tiles_per_batch))
 
 
@@ -192,12 +200,13 @@ def _make_batches(
         """
         WITH grid AS (
             SELECT s.scene_id, l.factor,
-                   cda.tile_count(cda.level_size(s.height, l.factor), r.tile_px, l.overlap_px)
-                       AS n_rows,
-                   cda.tile_count(cda.level_size(s.width, l.factor), r.tile_px, l.overlap_px)
-                       AS n_cols
+                   cda.tile_count(cda.level_size(s.height, l.factor) + 2 * margin, r.tile_px,
+                                  l.overlap_px) AS n_rows,
+                   cda.tile_count(cda.level_size(s.width, l.factor) + 2 * margin, r.tile_px,
+                                  l.overlap_px) AS n_cols
             FROM cda.run r JOIN cda.run_level l USING (run_id) JOIN cda.run_scene USING (run_id)
-            JOIN cda.scene s USING (scene_id)
+            JOIN cda.scene s USING (scene_id),
+                 LATERAL cda.tile_margin(r.config, s.view, l.overlap_px) AS margin
             WHERE r.run_id = %(run)s AND s.scene_id = ANY(%(scenes)s)
               AND NOT EXISTS (SELECT FROM cda.batch b WHERE b.run_id = r.run_id
                               AND b.scene_id = s.scene_id AND b.factor = l.factor)

@@ -30,6 +30,7 @@ class RunRequest:
         model: name of the detector; None takes the shipped one.
         threshold: lowest score; None takes the model's own, chosen on validation data.
         extend: a run of that name and this very configuration gets the scenes instead.
+        neighbours: tiles go on past a scene's edges, over other scenes of its pixel grid.
     """
 
     name: str
@@ -42,6 +43,7 @@ class RunRequest:
     iou: float = 0.3
     precision: str = "f32"
     extend: bool = False
+    neighbours: bool = False
 
 
 def plan_run(request: RunRequest, scenes: list[str], *, all_scenes: bool) -> dict[str, Any]:
@@ -85,7 +87,7 @@ def _existing(
     except NotFoundError:
         return None
     same = (run.body.name, run.model_id) == (body.name, model_id)
-    if not same or run.config != config.to_json():
+    if not same or {"neighbours": False} | run.config != config.to_json():  # older runs lack it
         raise InputError(
             f"Run {run.name!r} exists with another body, model or configuration.",
             "Choose another name; runs never change.",
@@ -103,6 +105,7 @@ def configuration(request: RunRequest, files: ModelFiles) -> RunConfig:
         score_threshold=float(files.card["threshold"]) if threshold is None else threshold,
         iou_threshold=request.iou,
         precision=request.precision,
+        neighbours=request.neighbours,
     )
 
 

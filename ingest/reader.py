@@ -6,6 +6,7 @@ of the picture is as faint as it can be without inventing ground; ``valid`` says
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Self
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cda_db.errors import SceneError
+from cda_db.margins import Neighbour
 from cda_db.scenes import Scene
 from ingest.brightness import level_pixels
 from ingest.radiometry import limits_at, to_bytes
@@ -33,22 +35,33 @@ class TileReader:
         scene: a registered scene.
         level: down-sampling factor.
         tile, overlap: pixels of the level.
+        margin: pixels of the level by which the tiles go on past the scene's edges.
+        neighbours: scenes whose pixels lie there; without, the margin is not imaged.
 
     Raises:
         SceneError: (on entry) the file is gone or was replaced; (on reading) it is damaged.
     """
 
-    def __init__(self, scene: Scene, level: float, tile: int, overlap: int) -> None:
-        self.scene, self.level = scene, float(level)
-        self.grid = TileGrid(scene.width, scene.height, self.level, tile, overlap)
+    def __init__(
+        self,
+        scene: Scene,
+        level: float,
+        tile: int,
+        overlap: int,
+        margin: int = 0,
+        neighbours: Sequence[Neighbour] = (),
+    ) -> None:
+        self.scene, self.level, self.neighbours = scene, float(level), tuple(neighbours)
+        self.grid = TileGrid(scene.width, scene.height, self.level, tile, overlap, margin)
         self._limits = limits_at(scene.radiometry, self.level)
         self._shading = Shading(**scene.shading) if scene.shading is not None else None
         self._stack = ExitStack()
         self._seen: SeenPixels | None = None
 
     def __enter__(self) -> Self:
-        check_unchanged(self.scene)
-        self._seen = self._stack.enter_context(open_seen(self.scene))
+        for scene in (self.scene, *(other.scene for other in self.neighbours)):
+            check_unchanged(scene)
+        self._seen = self._stack.enter_context(open_seen(self.scene, self.neighbours))
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -60,15 +73,17 @@ class TileReader:
         return range(self.grid.n_rows)
 
     def read_row(self, row: int) -> tuple[list[int], Bytes, Mask]:
-        """The tiles of a row that have a valid pixel.
+        """The tiles of a row that have a valid pixel of the scene's own ground.
 
         Returns:
             their columns, the pictures uint8 (n, tile, tile), the validity bool of that shape.
         """
         tile = self.grid.tile
         strip, valid = self._strip(self.grid.origin(row, 0)[1])
-        origins = [self.grid.origin(row, col)[0] for col in range(self.grid.n_columns)]
-        columns = [i for i, x in enumerate(origins) if valid[:, x : x + tile].any()]
+        margin = self.grid.margin
+        origins = [self.grid.origin(row, col)[0] + margin for col in range(self.grid.n_columns)]
+        own = valid & self._own(self.grid.origin(row, 0)[1])
+        columns = [i for i, x in enumerate(origins) if own[:, x : x + tile].any()]
         tiles = np.zeros((len(columns), tile, tile), dtype=np.uint8)
         masks = np.zeros((len(columns), tile, tile), dtype=bool)
         for i, column in enumerate(columns):
@@ -78,6 +93,15 @@ class TileReader:
             tiles[i, :, :width] = strip[part]
             _fill(tiles[i], masks[i])
         return columns, tiles, masks
+
+    def _own(self, top: int) -> Mask:
+        """Pixels of the strip that are not margin."""
+        row = top + np.arange(self.grid.tile)
+        col = np.arange(self.grid.level_width) - self.grid.margin
+        high = self.grid.level_height - 2 * self.grid.margin
+        wide = self.grid.level_width - 2 * self.grid.margin
+        inside: Mask = ((row >= 0) & (row < high))[:, None] & ((col >= 0) & (col < wide))
+        return inside
 
     def _strip(self, top: int) -> tuple[Bytes, Mask]:
         """One tile's height of the level from pixel row ``top``, over its whole width."""
@@ -90,7 +114,7 @@ class TileReader:
             part = np.s_[:, left : left + _CHUNK_COLUMNS]
             size = (strip[part].shape[1], height)
             values, valid[part] = level_pixels(
-                self._seen, self.level, (left, top), size, self._shading
+                self._seen, self.level, (left - self.grid.margin, top), size, self._shading
             )
             strip[part] = to_bytes(values, self._limits)
         return strip, valid

@@ -28,6 +28,8 @@ def run() -> None:
               show_default=True, help="Circles that overlap this much are one crater.")  # fmt: skip
 @click.option("--precision", type=click.Choice(["f32", "bf16", "int8"]), default="f32",
               show_default=True, help="Arithmetic; int8 takes the quantised detector.")  # fmt: skip
+@click.option("--neighbours", is_flag=True,
+              help="Tiles go on over the edges into scenes of the same grid.")  # fmt: skip
 @click.option("--extend", is_flag=True,
               help="Add the scenes to a run that exists with this very configuration.")  # fmt: skip
 @format_option
@@ -43,6 +45,7 @@ def create(
     threshold: float | None,
     iou: float,
     precision: str,
+    neighbours: bool,
     extend: bool,
     output_format: str,
 ) -> None:
@@ -66,6 +69,7 @@ def create(
         threshold=threshold,
         iou=iou,
         precision=precision,
+        neighbours=neighbours,
         extend=extend,
     )
     show_figures(plan_run(request, list(scenes), all_scenes=all_scenes), output_format)

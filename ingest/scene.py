@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from rasterio.io import DatasetReader
 
 from cda_db.bodies import Body
 from cda_db.errors import InputError, SceneError
+from cda_db.margins import Neighbour
 from cda_db.scenes import Scene
 from ingest import coverage
 from ingest.brightness import shaded_limits
@@ -34,7 +35,7 @@ from ingest.radiometry import image_radiometry
 from ingest.seams import SeamMap, read_seam_map, seam_map_beside
 from ingest.seen import SeenPixels
 from ingest.shading import Shading
-from ingest.source import RasterSource, ReadOptions
+from ingest.source import Placed, RasterSource, ReadOptions
 from ingest.sphere import SphereProjection
 from ingest.survey import survey
 from ingest.views import View, choose_views
@@ -150,7 +151,7 @@ def _scene(
 ) -> dict[str, Any]:
     """The fields of a scene that need no pixels."""
     stated = source.options.as_dict()
-    plain = view.as_is and not stated and not view.cut_edges
+    plain = view.as_is and not stated
     seen = None if plain else view.as_dict() | {"options": stated}
     lit = shading.as_dict() if shading is not None else None
     file_sha256 = bytes.fromhex(record["files"][0]["sha256"])
@@ -260,10 +261,19 @@ def scene_grid(scene: Scene) -> SceneGrid:
 
 
 @contextmanager
-def open_seen(scene: Scene) -> Iterator[SeenPixels]:
-    """The pixels of a registered scene, read as they were when it was registered."""
+def open_seen(scene: Scene, neighbours: Sequence[Neighbour] = ()) -> Iterator[SeenPixels]:
+    """The pixels of a registered scene, read as they were when it was registered.
+
+    Past its edges lie those of its neighbours, raw as in their files: the scene's own stretch
+    is for all of them.
+    """
     view = scene.view or {}
-    with RasterSource(scene.path, ReadOptions(**view.get("options", {}))) as source:
+    with ExitStack() as stack:
+        source = stack.enter_context(_source(scene))
+        source.around = tuple(
+            Placed(stack.enter_context(_source(other.scene)), other.x_px, other.y_px)
+            for other in neighbours
+        )
         frame = _frame(source, read_label(source.dataset), scene.body)
         yield SeenPixels(
             source,
@@ -272,6 +282,10 @@ def open_seen(scene: Scene) -> Iterator[SeenPixels]:
             as_is=view.get("name", "as_is") == "as_is",
             smooth_px=scene.shading["smooth_px"] if scene.shading is not None else None,
         )
+
+
+def _source(scene: Scene) -> RasterSource:
+    return RasterSource(scene.path, ReadOptions(**(scene.view or {}).get("options", {})))
 
 
 def seen_crs(body: Body, projection: SphereProjection) -> CRS:

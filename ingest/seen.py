@@ -72,11 +72,15 @@ class SeenPixels:
         return values, valid & self._inside(level, col0, row0, columns, rows)
 
     def _inside(self, level: float, col0: int, row0: int, columns: int, rows: int) -> Mask:
-        """Level pixels whose first corner lies in the scene (the last may reach past it)."""
+        """Level pixels that begin in the scene, or in the files around it (the last may go on)."""
+        left, top, right, bottom = 0, 0, self.grid.width, self.grid.height
+        if self.source.around:
+            left, top, right, bottom = self.source.extent
         col = (col0 + np.arange(columns)) * level
         row = (row0 + np.arange(rows)) * level
-        inside_columns = (col >= 0) & (col < self.grid.width)
-        inside_rows = (row >= 0) & (row < self.grid.height)
+        # a level pixel over the scene's first column may begin before it
+        inside_columns = (col > left - level) & (col < right)
+        inside_rows = (row > top - level) & (row < bottom)
         return np.asarray(inside_rows[:, None] & inside_columns[None, :])
 
     def file_pixels(self, col: Floats, row: Floats) -> tuple[Floats, Floats]:
@@ -115,7 +119,8 @@ class SeenPixels:
         kx, ky = max(1, int(step_x + 1e-6)), max(1, int(step_y + 1e-6))
         left, right = np.nanmin(col), np.nanmax(col)
         top, bottom = np.nanmin(row), np.nanmax(row)
-        if right < -_MARGIN or bottom < -_MARGIN or top > self.source.height + _MARGIN:
+        extent = self.source.extent
+        if right < extent[0] - _MARGIN or bottom < extent[1] - _MARGIN or top > extent[3] + _MARGIN:
             return np.zeros(col.shape, np.float32), np.zeros(col.shape, bool)
         if (right - left) / kx * (bottom - top) / ky > _WINDOW_PIXELS and max(col.shape) > 32:
             return self._halves(col, row)
@@ -129,8 +134,8 @@ class SeenPixels:
         if self.smooth_px is not None and finest < 1:  # as wide on the ground in x as in y
             sigma = (self.smooth_px * step_y / finest / ky, self.smooth_px * step_x / finest / kx)
         sampled, ok = _interpolate(values, valid, np.where(known, where, -9.0), sigma)
-        in_rows = (row >= 0) & (row <= self.source.height)
-        in_columns = (col >= 0) & (col <= self.source.width)
+        in_rows = (row >= extent[1]) & (row <= extent[3])
+        in_columns = (col >= extent[0]) & (col <= extent[2])
         return sampled, ok & known & in_rows & (in_columns | (self.source.wrap_columns is not None))
 
     def _halves(self, col: Floats, row: Floats) -> tuple[Values, Mask]:

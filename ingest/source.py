@@ -76,6 +76,7 @@ class RasterSource:
         self.dtype = str(self.dataset.dtypes[0])
         self.bands = _bands(self.dataset, self.path, self.options.band)
         self.wrap_columns: int | None = None
+        self.around: tuple[Placed, ...] = ()
         self._grey = _palette_grey(self.dataset, self.bands)
 
     def __enter__(self) -> Self:
@@ -98,12 +99,24 @@ class RasterSource:
         if abs(columns - round(columns)) < 0.25 and self.width >= round(columns):
             self.wrap_columns = round(columns)
 
+    @property
+    def extent(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of all that can be read: the raster and what is around it."""
+        boxes = [(0, 0, self.width, self.height), *(placed.box for placed in self.around)]
+        left, top, right, bottom = zip(*boxes, strict=True)
+        return min(left), min(top), max(right), max(bottom)
+
     def read(self, col0: int, row0: int, columns: int, rows: int) -> tuple[Values, Mask]:
-        """Values and validity (rows, columns) of a window; outside the raster is not valid."""
+        """Values and validity (rows, columns) of a window.
+
+        Outside the raster are the pixels of the files around it, the first that has a valid one;
+        where there is none, nothing is valid.
+        """
         if min(col0, row0) >= 0 and col0 + columns <= self.width and row0 + rows <= self.height:
             return self._read(Window(col0, row0, columns, rows))
         values = np.zeros((rows, columns), dtype=np.float32)
         valid = np.zeros((rows, columns), dtype=bool)
+        self._read_around(values, valid, col0, row0)
         top, bottom = max(row0, 0), min(row0 + rows, self.height)
         if top >= bottom:
             return values, valid
@@ -111,6 +124,21 @@ class RasterSource:
             part = np.s_[top - row0 : bottom - row0, target : target + count]
             values[part], valid[part] = self._read(Window(start, top, count, bottom - top))
         return values, valid
+
+    def _read_around(self, values: Values, valid: Mask, col0: int, row0: int) -> None:
+        """Fill a window from the files around, in place; the raster's own part comes after."""
+        rows, columns = valid.shape
+        for placed in self.around:
+            left, top, right, bottom = placed.box
+            x0, x1 = max(left, col0), min(right, col0 + columns)
+            y0, y1 = max(top, row0), min(bottom, row0 + rows)
+            if x0 >= x1 or y0 >= y1:
+                continue
+            part = np.s_[y0 - row0 : y1 - row0, x0 - col0 : x1 - col0]
+            found, good = placed.source.read(x0 - left, y0 - top, x1 - x0, y1 - y0)
+            new = good & ~valid[part]
+            values[part][new] = found[new]
+            valid[part] |= good
 
     def _segments(self, col0: int, columns: int) -> list[tuple[int, int, int]]:
         """(offset in the window, first column, count) of the pieces that lie in the raster."""
@@ -188,13 +216,28 @@ class RasterSource:
             return (total / (kx * ky)).astype(np.float32), np.ones((rows, columns), dtype=bool)
         total = _block_sums(values * valid, rows, columns, np.float64)
         count = _block_sums(valid, rows, columns, np.int32)
-        inside_rows = _inside(row0, rows, ky, self.height)
-        inside_columns = _inside(col0, columns, kx, self.width)
+        left, top, right, bottom = self.extent
+        inside_rows = _inside(row0, rows, ky, top, bottom)
+        inside_columns = _inside(col0, columns, kx, left, right)
         if self.wrap_columns is not None:
             inside_columns = np.full(columns, kx)
         inside = inside_rows[:, None] * inside_columns[None, :]
         mean = (total / np.maximum(count, 1)).astype(np.float32)
         return mean, (count > 0) & (2 * count >= inside)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A raster and its top left corner in the pixels of another one's grid."""
+
+    source: RasterSource
+    x: int
+    y: int
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom on that grid."""
+        return self.x, self.y, self.x + self.source.width, self.y + self.source.height
 
 
 def _block_sums(
@@ -206,10 +249,10 @@ def _block_sums(
     return np.asarray(down.reshape(rows, columns, -1).sum(axis=2, dtype=kind))
 
 
-def _inside(start: int, blocks: int, size: int, limit: int) -> NDArray[np.int64]:
-    """How many of each block's ``size`` pixels lie in [0, limit)."""
+def _inside(start: int, blocks: int, size: int, first: int, stop: int) -> NDArray[np.int64]:
+    """How many of each block's ``size`` pixels lie in [first, stop)."""
     low = start + size * np.arange(blocks)
-    return np.asarray(np.clip(low + size, 0, limit) - np.clip(low, 0, limit))
+    return np.asarray(np.clip(low + size, first, stop) - np.clip(low, first, stop))
 
 
 def _not_special(values: NDArray[Any]) -> Mask:

@@ -27,6 +27,7 @@ class TileGrid:
         factor: down-sampling factor.
         tile: pixels a tile's side.
         overlap: pixels shared by neighbours.
+        margin: pixels of the level by which the tiles go on past each edge of the scene.
     """
 
     width: int
@@ -34,6 +35,7 @@ class TileGrid:
     factor: float
     tile: int
     overlap: int
+    margin: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < self.tile or self.factor <= 0:
@@ -50,13 +52,13 @@ class TileGrid:
 
     @property
     def level_width(self) -> int:
-        """Pixels of the level in x, the last one perhaps partial."""
-        return math.ceil(self.width / self.factor)
+        """Pixels of the level in x, the last one perhaps partial, with both margins."""
+        return math.ceil(self.width / self.factor) + 2 * self.margin
 
     @property
     def level_height(self) -> int:
         """Pixels of the level in y."""
-        return math.ceil(self.height / self.factor)
+        return math.ceil(self.height / self.factor) + 2 * self.margin
 
     @property
     def n_columns(self) -> int:
@@ -72,10 +74,10 @@ class TileGrid:
         return max(1, math.ceil((size - self.overlap) / self.stride))
 
     def origin(self, row: int, col: int) -> tuple[int, int]:
-        """Level pixel (x, y) of a tile's top left corner."""
+        """Level pixel (x, y) of a tile's top left corner; the margin's are negative."""
         return (
-            min(col * self.stride, max(self.level_width - self.tile, 0)),
-            min(row * self.stride, max(self.level_height - self.tile, 0)),
+            min(col * self.stride, max(self.level_width - self.tile, 0)) - self.margin,
+            min(row * self.stride, max(self.level_height - self.tile, 0)) - self.margin,
         )
 
 

@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 
 from cda_db.errors import SceneError
 from ingest.grid import SceneGrid
-from ingest.neighbours import CUT_EDGES_TAG
 from ingest.projection import SourceFrame
 from ingest.refusals import check_latitudes
 from ingest.source import RasterSource
@@ -88,8 +87,7 @@ def choose_views(source: RasterSource, frame: SourceFrame) -> tuple[View, ...]:
     if around and np.max(np.abs(lat)) > CAP_LAT_DEG:
         return _global_views(source, frame, lat)
     if native is not None and np.max(_stretch_samples(native)) <= STRETCH_LIMIT:
-        edges = source.dataset.tags().get(CUT_EDGES_TAG, "")
-        return (View("as_is", native, tuple(edges.split(",")) if edges else ()),)
+        return (View("as_is", native),)
     return _regional_views(source, frame, lon, lat)
 
 

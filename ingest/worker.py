@@ -31,6 +31,7 @@ from cda_db.errors import InputError, LeaseLostError, ModelError, ServerError
 from cda_db.settings import target as default_target
 from ingest.detector import Detector, find_model
 from ingest.reader import TileReader
+from ingest.tiling import TileGrid
 
 # How long a worker waits for a server that went away, and between looks at others' claims.
 RECONNECT_S = 120.0
@@ -139,7 +140,14 @@ def detect_batch(
     parts: list[tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.float32], NDArray[np.bool_]]]
     parts = []
     n_tiles = n_empty = n_outside = 0
-    with TileReader(batch.scene, level["factor"], tile, level["overlap_px"]) as reader:
+    with TileReader(
+        batch.scene,
+        level["factor"],
+        tile,
+        level["overlap_px"],
+        tile_margin(batch),
+        batch.neighbours,
+    ) as reader:
         for row, (columns, tiles, valid) in _ahead(reader, batch.row_start, batch.row_stop):
             if lost():
                 raise LeaseLostError(
@@ -152,6 +160,7 @@ def detect_batch(
                 size = np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
                 # mostly over ground that was never imaged: an artefact of the fill
                 good = (size >= level["min_px"]) & (size <= level["max_px"]) & (share <= 0.5)
+                good &= _on_scene(boxes, reader.grid, row, column)
                 n_outside += int((~good).sum())
                 n = int(good.sum())
                 parts.append(
@@ -164,6 +173,23 @@ def detect_batch(
         "n_empty": n_empty,
         "n_outside": n_outside,
     }
+
+
+def tile_margin(batch: Batch) -> int:
+    """Pixels of the level by which the tiles go on past the scene's edges (``cda.tile_margin``)."""
+    as_is = (batch.scene.view or {}).get("name", "as_is") == "as_is"
+    wanted = batch.run["config"].get("neighbours", False)
+    return int(batch.level["overlap_px"]) if wanted and as_is else 0
+
+
+def _on_scene(
+    boxes: NDArray[np.float32], grid: TileGrid, row: int, column: int
+) -> NDArray[np.bool_]:
+    """Which boxes reach into the scene; those wholly in the margin are its neighbours' to find."""
+    x, y = grid.origin(row, column)
+    wide, high = (n - 2 * grid.margin for n in (grid.level_width, grid.level_height))
+    across = (boxes[:, 2] + x > 0) & (boxes[:, 0] + x < wide)
+    return np.asarray(across & (boxes[:, 3] + y > 0) & (boxes[:, 1] + y < high))
 
 
 def _ahead(reader: TileReader, start: int, stop: int) -> Iterator[tuple[int, Any]]:

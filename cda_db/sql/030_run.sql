@@ -148,6 +148,14 @@ RETURN greatest(1, ceil((level_px - overlap_px) / (tile_px - overlap_px)::float8
 COMMENT ON FUNCTION cda.tile_count(int, int, int) IS
 'Tiles along a side of level_px pixels. Example: SELECT cda.tile_count(1000, 416, 96) -- 3';
 
+CREATE OR REPLACE FUNCTION cda.tile_margin(config jsonb, view jsonb, overlap_px int) RETURNS int
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN coalesce((config ->> 'neighbours')::boolean, false)
+             AND coalesce(view ->> 'name', 'as_is') = 'as_is' THEN overlap_px ELSE 0 END;
+COMMENT ON FUNCTION cda.tile_margin(jsonb, jsonb, int) IS
+'Pixels of the level by which tiles go past a scene''s edges: an overlap in runs with neighbours, for
+scenes on their file''s own grid. Example: SELECT cda.tile_margin(''{"neighbours": true}'', NULL, 96) -- 96';
+
 CREATE OR REPLACE FUNCTION cda.tile_origin(
     place int, level_px int, tile_px int, overlap_px int
 ) RETURNS int

@@ -54,6 +54,12 @@ BEGIN
             claim_batch.threads, r.config ->> 'precision', claim_batch.code_version);
     RETURN to_jsonb(b) || jsonb_build_object(
         'scene', cda.scene_json(b.scene_id),
+        -- by content, so that every worker fills the margin alike
+        'neighbours', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                           'scene', cda.scene_json(n.neighbour_id), 'x_px', n.x_px, 'y_px', n.y_px)
+                           ORDER BY s.sha256), '[]')
+                       FROM cda.run_neighbour n JOIN cda.scene s ON s.scene_id = n.neighbour_id
+                       WHERE n.run_id = r.run_id AND n.scene_id = b.scene_id),
         'run', to_jsonb(r) - 'config_sha256',
         'level', (SELECT to_jsonb(l) FROM cda.run_level l
                   WHERE l.run_id = r.run_id AND l.factor = b.factor),

@@ -6,15 +6,18 @@ SELECT
     b.batch_id, b.run_id, b.row_start, b.row_stop, r.tile_px, r.edge_margin_px, r.score_threshold,
     m.diameter_factor, l.factor, l.overlap_px, l.min_px, l.max_px,
     s.a, s.b, s.c, s.d, s.e, s.f, s.projection, s.lon_0_deg, s.lat_ts_deg, s.radius_m,
-    cda.level_size(s.width, l.factor) AS level_width,
-    cda.level_size(s.height, l.factor) AS level_height,
+    -- with the margins on both sides that the tiles go on over
+    cda.level_size(s.width, l.factor) + 2 * margin_px AS level_width,
+    cda.level_size(s.height, l.factor) + 2 * margin_px AS level_height,
     -- where a view ends but the picture goes on, a box at the edge is cut, not incomplete
-    coalesce(s.view -> 'cut_edges', '[]'::jsonb) AS cut_edges
+    coalesce(s.view -> 'cut_edges', '[]'::jsonb) AS cut_edges,
+    margin_px
 FROM cda.batch b
 JOIN cda.run r USING (run_id)
 JOIN cda.model m USING (model_id)
 JOIN cda.run_level l USING (run_id, factor)
-JOIN cda.scene s USING (scene_id);
+JOIN cda.scene s USING (scene_id)
+CROSS JOIN LATERAL cda.tile_margin(r.config, s.view, l.overlap_px) AS margin_px;
 COMMENT ON VIEW cda.batch_frame IS
 'Constants by which the boxes of a batch are put on the sphere: affine, projection, level, tiles';
 
@@ -47,19 +50,20 @@ COMMENT ON FUNCTION cda.check_staging(cda.batch_frame, text) IS
 CREATE OR REPLACE FUNCTION cda.untile_sql(f cda.batch_frame, staging text) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    -- a box at the picture's own edge is incomplete; at a tile's or a view's edge it is cut
-    left_cut text := CASE WHEN f.cut_edges ? 'left' THEN 'true' ELSE 'ox > 0' END;
-    top_cut text := CASE WHEN f.cut_edges ? 'top' THEN 'true' ELSE 'oy > 0' END;
-    right_cut text := CASE WHEN f.cut_edges ? 'right' THEN 'true'
+    -- a box at the picture's own edge is incomplete; at a tile's, a view's or a margin's it is cut
+    left_cut text := CASE WHEN f.margin_px > 0 OR f.cut_edges ? 'left' THEN 'true' ELSE 'ox > 0' END;
+    top_cut text := CASE WHEN f.margin_px > 0 OR f.cut_edges ? 'top' THEN 'true' ELSE 'oy > 0' END;
+    right_cut text := CASE WHEN f.margin_px > 0 OR f.cut_edges ? 'right' THEN 'true'
         ELSE format('ox + %s < %s', f.tile_px, f.level_width) END;
-    bottom_cut text := CASE WHEN f.cut_edges ? 'bottom' THEN 'true'
+    bottom_cut text := CASE WHEN f.margin_px > 0 OR f.cut_edges ? 'bottom' THEN 'true'
         ELSE format('oy + %s < %s', f.tile_px, f.level_height) END;
     last_x text := format('least(%s, %s - ox)', f.tile_px, f.level_width);
     last_y text := format('least(%s, %s - oy)', f.tile_px, f.level_height);
     -- without rotation and shear the map's derivative is a product of two scales
     plain boolean := f.b = 0 AND f.d = 0 AND f.projection <> 'sinusoidal';
-    col text := format('(ox + (x0 + x1) * 0.5::float8) * %L::float8', f.factor);
-    row_ text := format('(oy + (y0 + y1) * 0.5::float8) * %L::float8', f.factor);
+    back text := CASE WHEN f.margin_px > 0 THEN format(' - %s', f.margin_px) ELSE '' END;
+    col text := format('(ox%s + (x0 + x1) * 0.5::float8) * %L::float8', back, f.factor);
+    row_ text := format('(oy%s + (y0 + y1) * 0.5::float8) * %L::float8', back, f.factor);
     scale text := CASE WHEN plain
         THEN format('sqrt(%L::float8 / (x_east * y_north))', abs(f.a * f.e))
         ELSE format('cda.ground_scale(%L, %L, %L, %L, x_east, x_north, y_north)', f.a, f.b, f.d, f.e)

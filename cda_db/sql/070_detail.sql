@@ -10,10 +10,10 @@ SELECT
          ELSE 'undecided' END AS verdict,
     s.crater_id AS suppressed_by, s.iou,
     -- box in pixels of the scene as seen: centre and size
-    (cda.tile_origin(d.tile_col, f.level_width, f.tile_px, f.overlap_px) + (d.x0 + d.x1) / 2)
-        * f.factor AS x_px,
-    (cda.tile_origin(d.tile_row, f.level_height, f.tile_px, f.overlap_px) + (d.y0 + d.y1) / 2)
-        * f.factor AS y_px,
+    (cda.tile_origin(d.tile_col, f.level_width, f.tile_px, f.overlap_px) - f.margin_px
+        + (d.x0 + d.x1) / 2) * f.factor AS x_px,
+    (cda.tile_origin(d.tile_row, f.level_height, f.tile_px, f.overlap_px) - f.margin_px
+        + (d.y0 + d.y1) / 2) * f.factor AS y_px,
     (d.x1 - d.x0) * f.factor AS w_px,
     (d.y1 - d.y0) * f.factor AS h_px,
     d.x0, d.y0, d.x1, d.y1
@@ -51,6 +51,12 @@ BEGIN ATOMIC
             'level', d.level, 'row', d.tile_row, 'column', d.tile_col, 'side_px', r.tile_px,
             'centre_in_scene_px', jsonb_build_array(d.x_px, d.y_px)),
         'scene', cda.scene_json(b.scene_id),
+        'neighbours', (
+            SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'name', s.name, 'file_sha256', encode(s.file_sha256, 'hex'),
+                'x_px', n.x_px, 'y_px', n.y_px) ORDER BY s.sha256), '[]')
+            FROM cda.run_neighbour n JOIN cda.scene s ON s.scene_id = n.neighbour_id
+            WHERE n.run_id = b.run_id AND n.scene_id = b.scene_id),
         'batch', to_jsonb(b) - 'west' - 'east' - 'south' - 'north',
         'attempt', (SELECT to_jsonb(t) FROM cda.attempt t
                     WHERE t.batch_id = b.batch_id AND t.attempt = b.attempt),

@@ -14,18 +14,15 @@ import pystac
 import pytest
 import rasterio
 from rasterio.transform import Affine
-from scene_files import MARS_R, Disc, apart_m, draw, found_discs, proj_lonlat, write
+from scene_files import MARS_R, write
 from shapely.geometry import box
 
 from cda_db.errors import InputError, SceneError
 from ingest.fetch import fetch
-from ingest.neighbours import write_with_margin
 from ingest.products import describe_product, murray_tile
-from ingest.reader import TileReader
 from ingest.register import find_files
 from ingest.scene import open_scenes
 from ingest.seams import SeamMap, read_seam_map
-from ingest.source import ReadOptions
 from ingest.stac import catalogue_rasters, expand_catalogues
 
 MARS = "IAU_2015:49910"
@@ -103,29 +100,6 @@ def test_mosaic_tile_that_lies_elsewhere_than_its_name_says(tmp_path: Path) -> N
     path = mosaic_tile(tmp_path, "MurrayLab_CTX_V01_E-164_N08_Mosaic.tif")
     with pytest.raises(SceneError, match="by its name the tile -164 to -160 E"):
         open_scenes(str(path))
-
-
-def test_margin_from_neighbours_makes_border_craters_whole(tmp_path: Path) -> None:
-    """A disc on the border of two files is cut in both, whole with the margin, and in place."""
-    disc = Disc(10.0, 5.0, 9000.0)
-    whole = Affine(100, 0, 10 * DEGREE - 20_000, 0, -100, 5 * DEGREE + 12_000)
-    pixels = draw((240, 400), whole, proj_lonlat(f"+proj=eqc +R={MARS_R}"), disc)
-    west = write(tmp_path / "west.tif", pixels[:, :200], MARS, whole)
-    east = write(tmp_path / "east.tif", pixels[:, 200:], MARS, whole @ Affine.translation(200, 0))
-    odd = write(tmp_path / "odd.tif", pixels, MARS, whole @ Affine.translation(0.5, 0))
-    edges = write_with_margin(west, [west, east, odd], 128, tmp_path / "w.vrt")
-    assert edges == ("right",)
-    (scene,) = open_scenes(str(tmp_path / "w.vrt"), options=ReadOptions(allow_indirect=True))
-    assert (scene.width, scene.height) == (328, 240)
-    assert scene.view is not None and scene.view["cut_edges"] == ["right"]
-    (found,) = found_discs(scene)
-    assert apart_m(found, disc) < 100 and found.diameter_m == pytest.approx(9000, abs=100)
-    assert {record["name"] for record in scene.label["files"]} == {"w.vrt", "west.tif", "east.tif"}
-    with pytest.raises(InputError, match="no neighbour"):
-        write_with_margin(west, [odd], 128, tmp_path / "x.vrt")
-    write(tmp_path / "east.tif", 255 - pixels[:, 200:], MARS, whole @ Affine.translation(200, 0))
-    with pytest.raises(SceneError, match="not the file any more"), TileReader(scene, 1, 256, 64):
-        pass
 
 
 def test_folders_patterns_and_lists(tmp_path: Path) -> None:
