@@ -15,6 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cda_db.errors import ModelError, StateError
 from ingest.detector_files import ModelFiles
 from ingest.training.dataset import DataRequest, build
@@ -169,18 +171,19 @@ def _watch(model: Any, progress: Progress | None, epochs: int, hours: float | No
             loss = sum(float(value) for value in trainer.tloss.values())
             progress(trainer.epoch + 1, trainer.epochs, loss)
 
-    paces: list[float] = []
+    ticks: list[float] = []
 
     def fit(trainer: Any) -> None:
         if hours is None or trainer.epoch + 1 >= trainer.epochs:
             return
         spent = time.time() - trainer.train_time_start
-        # The fastest epoch: one in which the machine was suspended says nothing about the next.
-        paces.append(trainer.epoch_time)
-        more = max(1, int((hours * 3600 - spent) / min(paces)))
+        # The median batch: while the machine was suspended there was none.
+        pace = float(np.median(np.diff(ticks))) * len(trainer.train_loader)
+        more = max(1, int((hours * 3600 - spent) / pace))
         trainer.epochs = trainer.args.epochs = min(epochs, trainer.epoch + 1 + more)
         trainer._setup_scheduler()
         trainer.scheduler.last_epoch = trainer.epoch
 
+    model.add_callback("on_train_batch_end", lambda _: ticks.append(time.monotonic()))
     model.add_callback("on_train_epoch_end", tell)
     model.add_callback("on_fit_epoch_end", fit)
