@@ -158,4 +158,4 @@ def _same_pixels(one: pd.DataFrame, other: pd.DataFrame) -> NDArray[np.bool_]:
     pixel = np.sqrt(np.abs(a * e - b * d))
     first, second = (table[[*"abde"]].to_numpy(np.float64) for table in (one, other))
     drift = np.abs(first - second).max(axis=1) * side
-    return np.asarray(drift < _ALIGNED_PX * pixel)
+    return np.asarray(drift < _ALIGNED_PX * pixel, dtype=np.bool_)

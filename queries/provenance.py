@@ -44,6 +44,8 @@ def provenance_text(chain: Mapping[str, Any]) -> str:
         _line("score", f"{chain['score']:.3f}"),
         _line("box in tile", f"{box} px"),
     ]
+    if chain.get("source_image"):
+        lines.append(_line("source image", chain["source_image"]))
     for part, names in _PARTS.items():
         lines.append(part)
         lines += [

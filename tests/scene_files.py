@@ -61,7 +61,8 @@ def proj_lonlat(definition: str, graphic: bool = False) -> ToLonLat:
 def draw(shape: tuple[int, int], transform: Affine, to_lonlat: ToLonLat, disc: Disc) -> Array:
     """Grey 100 with a disc of grey 250, (rows, columns) uint8.
 
-    Dark specks off the disc make the picture span enough greys to be left unstretched.
+    A pixel on the rim is as bright as the part of it that the disc covers (to a straight rim), so
+    that a diameter can be measured to far less than a pixel. Dark specks off the disc make the picture span enough greys to be left unstretched.
     """
     row, col = np.meshgrid(np.arange(shape[0]) + 0.5, np.arange(shape[1]) + 0.5, indexing="ij")
     x = transform.a * col + transform.b * row + transform.c
@@ -80,7 +81,10 @@ def draw(shape: tuple[int, int], transform: Affine, to_lonlat: ToLonLat, disc: D
     lon0, lat0 = np.radians(disc.lon), np.radians(disc.lat)
     centre = np.array([np.cos(lat0) * np.cos(lon0), np.cos(lat0) * np.sin(lon0), np.sin(lat0)])
     distance = disc.radius_m * 2 * np.arcsin(np.clip(np.linalg.norm(u - centre, axis=-1) / 2, 0, 1))
-    grey = np.where(known & (distance <= disc.diameter_m / 2), 250, 100).astype(np.uint8)
+    down, right = np.gradient(distance)
+    across = np.maximum(np.abs(down) + np.abs(right), 1e-9)  # of the pixel, towards the centre
+    covered = np.clip(0.5 + (disc.diameter_m / 2 - distance) / across, 0, 1)
+    grey = np.rint(100 + 150 * np.where(known, covered, 0)).astype(np.uint8)
     specks = np.zeros(shape, dtype=bool)
     specks[3::7, 3::7] = True
     grey[specks & (distance > disc.diameter_m * 0.6)] = 10
@@ -126,17 +130,19 @@ def found_discs(
 
 
 def blobs(picture: NDArray[np.uint8]) -> list[tuple[float, float, float, float]]:
-    """Boxes of bright blobs with sub-pixel edges: the half-way level between grey 100 and 250."""
+    """Boxes of bright blobs (half-way from grey 100 to 250 or more), by their light: sub-pixel."""
     labels, _ = ndimage.label(picture > 175)
     boxes = []
     for rows, columns in ndimage.find_objects(labels):
         if (rows.stop - rows.start) > 5 and (columns.stop - columns.start) > 5:
-            # The area of the blob gives its mean radius to a fraction of a pixel.
-            blob = labels[rows, columns] > 0
-            y, x = np.nonzero(blob)
+            # The light of the blob gives its mean radius to a fraction of a pixel.
+            left, top = max(columns.start - 2, 0), max(rows.start - 2, 0)
+            light = picture[top : rows.stop + 2, left : columns.stop + 2].astype(float)
+            light = np.clip((light - 100) / 150, 0, 1)
             wide, high = columns.stop - columns.start, rows.stop - rows.start
-            size = np.sqrt(4 / np.pi * blob.sum())
-            cx, cy = columns.start + x.mean() + 0.5, rows.start + y.mean() + 0.5
+            size = np.sqrt(4 / np.pi * light.sum())
+            cx = left + np.average(np.arange(light.shape[1]) + 0.5, weights=light.sum(axis=0))
+            cy = top + np.average(np.arange(light.shape[0]) + 0.5, weights=light.sum(axis=1))
             half_x = size * np.sqrt(wide / high) / 2
             half_y = size * np.sqrt(high / wide) / 2
             boxes.append((cx - half_x, cy - half_y, cx + half_x, cy + half_y))

@@ -25,6 +25,23 @@ LEFT JOIN cda.suppression s ON s.run_id = d.run_id AND s.detection_id = d.detect
 COMMENT ON VIEW cda.detection_detail IS
 'Detections with their verdict, their batch and their box in scene pixels; always give run_id';
 
+CREATE OR REPLACE FUNCTION cda.source_image(scene_id int, lon float8, lat float8) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT image ->> 0
+    FROM cda.scene s, jsonb_array_elements(s.label #> '{seams,images}')
+        WITH ORDINALITY AS listed (image, place),
+        LATERAL (SELECT public.st_geomfromtext(image ->> 1) AS outline OFFSET 0) AS shown,
+        -- outlines go on past +-180 degrees
+        LATERAL (SELECT lon - public.st_xmin(public.box3d(outline)) AS east OFFSET 0) AS turned
+    WHERE s.scene_id = source_image.scene_id
+      AND public.st_intersects(outline, public.st_point(lon + floor(east / 360) * -360, lat))
+    ORDER BY place LIMIT 1;
+END;
+COMMENT ON FUNCTION cda.source_image(int, float8, float8) IS
+'Product id of the image that a mosaic tile shows at a place, by the tile''s seam map; NULL without a
+seam map or outside its outlines. Example: SELECT cda.source_image(3, -3.5, -30)';
+
 CREATE OR REPLACE FUNCTION cda.provenance(id bigint) RETURNS jsonb
 LANGUAGE sql STABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
@@ -50,7 +67,11 @@ BEGIN ATOMIC
         'tile', jsonb_build_object(
             'level', d.level, 'row', d.tile_row, 'column', d.tile_col, 'side_px', r.tile_px,
             'centre_in_scene_px', jsonb_build_array(d.x_px, d.y_px)),
-        'scene', cda.scene_json(b.scene_id),
+        -- the one image of the seam map, not all of them with their outlines
+        'source_image', coalesce(cda.source_image(b.scene_id, d.lon, d.lat), (
+            SELECT min(cda.source_image(n.neighbour_id, d.lon, d.lat)) FROM cda.run_neighbour n
+            WHERE n.run_id = b.run_id AND n.scene_id = b.scene_id)),
+        'scene', cda.scene_json(b.scene_id) #- '{label,seams,images}',
         'neighbours', (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
                 'name', s.name, 'file_sha256', encode(s.file_sha256, 'hex'),
@@ -74,5 +95,5 @@ BEGIN ATOMIC
     WHERE b.batch_id = provenance.id >> 22;
 END;
 COMMENT ON FUNCTION cda.provenance(bigint) IS
-'Where a detection or crater comes from, as JSON: box, tile, scene and its file''s sha256, run, model
-weights, batch, attempt, and what it suppressed. Example: SELECT cda.provenance(71303171)';
+'Where a detection or crater comes from, as JSON: box, tile, scene and its file''s sha256, source image
+of a mosaic, neighbours, run, model weights, batch, attempt, and what it suppressed. Example: SELECT cda.provenance(71303171)';

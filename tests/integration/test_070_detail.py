@@ -18,6 +18,7 @@ from cda_db.runs import Level, Run, add_scenes
 from cda_db.scenes import register_scene
 from cda_db.settings import Target
 from cda_db.suppression import suppress
+from queries.provenance import provenance_text
 
 # One crater seen three times, one other, one alone: the first wins over the next two.
 FOUND = Detections(
@@ -145,3 +146,38 @@ def test_every_verdict_has_its_word(conn: Connection, suppressed: tuple[Run, lis
     assert dict(rows) == dict(
         zip(ids, ("kept", "suppressed", "suppressed", "cut", "undecided"), strict=True)
     )
+
+
+SEAMS = {  # two images of a tile; the second goes on past 180 degrees, a sliver lies over both
+    "file": "t_SeamMap.shp",
+    "images": [
+        ["P01_001", "POLYGON ((176 -4, 178 -4, 178 0, 176 0, 176 -4))"],
+        ["P02_002", "POLYGON ((178 -4, 181 -4, 181 0, 178 0, 178 -4))"],
+        ["P03_003", "POLYGON ((177 -1, 179 -1, 179 0, 177 0, 177 -1))"],
+    ],
+}
+
+
+def test_a_detection_names_its_source_image(database: Target, conn: Connection) -> None:
+    """By its centre and the tile's seam map; first listed, on either side of 180 degrees."""
+    run = make_run(conn, "mosaic", 0)
+    ids = [
+        register_scene(conn, scene("tile", label={"seams": SEAMS}))[0],
+        register_scene(conn, scene("plain"))[0],
+    ]
+    add_scenes(conn, run, ids)
+    conn.commit()
+    places = [(177.0, -2.0), (179.5, -2.0), (-179.5, -3.0), (178.5, -0.5), (175.0, -2.0)]
+    lon, lat = np.array([*places, places[0]]).T
+    n = len(lon)
+    found = Detections(
+        lon, lat, np.full(n, 1e3, np.float32), np.linspace(0.5, 0.9, n).astype(np.float32),
+        np.array([0] * (n - 1) + [1]),
+    )  # fmt: skip
+    chains = [provenance(conn, int(one)) for one in store(conn, run, found)]
+    assert [chain["source_image"] for chain in chains] == [
+        "P01_001", "P02_002", "P02_002", "P02_002", None, None,
+    ]  # fmt: skip
+    assert chains[0]["scene"]["label"]["seams"] == {"file": "t_SeamMap.shp"}
+    assert "source image        P01_001" in provenance_text(chains[0])
+    assert "source image" not in provenance_text(chains[5])

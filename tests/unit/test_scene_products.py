@@ -96,6 +96,27 @@ def test_seam_map_names_the_image_of_every_place(tmp_path: Path) -> None:
     assert isinstance(seams, SeamMap) and seams.outlines[0].area == pytest.approx(8, rel=1e-3)
 
 
+def test_ground_without_a_source_image_is_not_imaged(tmp_path: Path) -> None:
+    """A seam map that leaves out the eastern quarter of a tile whose pixels are all valid."""
+    (whole,) = open_scenes(str(mosaic_tile(tmp_path)))
+    shapes = geopandas.GeoDataFrame(
+        {"Image": ["P17_007703_2313_XN_51N345W", "B01_009876_1500_XI_30S002W"]},
+        geometry=[box(-4 * DEGREE, -32 * DEGREE, -2 * DEGREE, -28 * DEGREE),
+                  box(-2 * DEGREE, -32 * DEGREE, -DEGREE, -28 * DEGREE)],
+        crs=rasterio.crs.CRS.from_user_input(MARS).to_wkt(),
+    )  # fmt: skip
+    shapes.to_file(tmp_path / "MurrayLab_CTX_V01_E-004_N-32_SeamMap.shp")
+    (scene,) = open_scenes(str(tmp_path / "MurrayLab_CTX_V01_E-004_N-32_Mosaic.tif"))
+    assert scene.footprint.area == pytest.approx(0.75 * whole.footprint.area, rel=0.01)
+    cells = [
+        (found.coverage[:, 1] - found.coverage[:, 0]).sum() * 64
+        + sum(int(mask).bit_count() for mask in found.border[:, 1].view(np.uint64))
+        for found in (scene, whole)
+    ]
+    assert scene.coverage_order == whole.coverage_order
+    assert cells[0] / cells[1] == pytest.approx(0.75, rel=0.01)
+
+
 def test_mosaic_tile_that_lies_elsewhere_than_its_name_says(tmp_path: Path) -> None:
     path = mosaic_tile(tmp_path, "MurrayLab_CTX_V01_E-164_N08_Mosaic.tif")
     with pytest.raises(SceneError, match="by its name the tile -164 to -160 E"):

@@ -68,7 +68,10 @@ def test_globe_is_a_band_and_two_caps(tmp_path: Path) -> None:
     ids=lambda value: f"{value[0].lon:g},{value[0].lat:g}",
 )
 def test_disc_on_a_globe_keeps_place_and_diameter(case: tuple[Disc, float], tmp_path: Path) -> None:
-    """Across +-180, on and about the poles, where views meet: each sighting is right."""
+    """Across +-180, on and about the poles, where views meet: each sighting is right.
+
+    Of the half per cent 0.28 are Mercator's own for 500 km at 57 degrees, where a circle is none.
+    """
     disc, west = case
     found = [
         seen
@@ -79,7 +82,7 @@ def test_disc_on_a_globe_keeps_place_and_diameter(case: tuple[Disc, float], tmp_
     pixel_m = 0.5 * DEGREE
     for seen in found:
         assert apart_m(seen, disc) < pixel_m
-        assert seen.diameter_m == pytest.approx(disc.diameter_m, rel=0.02)
+        assert seen.diameter_m == pytest.approx(disc.diameter_m, rel=0.005)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +138,7 @@ def test_tall_regional_scene_is_seen_in_parts(tmp_path: Path) -> None:
         grid = scene_grid(scene)
         assert grid.stretch(np.array(grid.width / 2), np.array(5.0)) == pytest.approx(1, abs=0.01)
         (found,) = {round(seen.diameter_m, -3): seen for seen in found_discs(scene)}.values()
-        assert found.diameter_m == pytest.approx(disc.diameter_m, rel=0.01)
+        assert found.diameter_m == pytest.approx(disc.diameter_m, rel=0.005)
         assert scene.view is not None and len(scene.view["cut_edges"]) == 1
 
 
@@ -146,6 +149,7 @@ def test_scene_across_the_antimeridian(tmp_path: Path) -> None:
     (scene,) = open_scenes(str(write(tmp_path / "a.tif", pixels, "IAU_2015:49910", transform)))
     (found,) = found_discs(scene, tile=800, overlap=400)
     assert apart_m(found, disc) < 100.0
+    assert found.diameter_m == pytest.approx(disc.diameter_m, rel=0.005)
     assert -180 <= found.lon < 180
     assert len(scene.footprint.geoms) == 2
     assert scene.footprint.bounds[0] == -180 and scene.footprint.bounds[2] == 180
