@@ -1,5 +1,8 @@
 """Tiles per second on the CPU: ours, ultralytics predict, SAHI; same weights, image and tiles.
 
+Ours also in int8 where the model has a quantised sibling (``cda model export --to openvino-int8``),
+and in bf16 where the CPU has it.
+
     .venv-train/bin/python -m benchmarks.inference --format json
 
 Needs the extra 'train' for ultralytics, and SAHI (pip install --no-deps sahi fire termcolor).
@@ -61,10 +64,10 @@ def cut_tiles(picture: Tiles) -> Tiles:
     return np.stack([picture[y : y + TILE, x : x + TILE] for x, y in corners])
 
 
-def ours(given: Setting, precision: Any) -> Callable[[], Any]:
-    """Our detector, one inference request a thread."""
+def ours(given: Setting, precision: Any, model: ModelFiles | None = None) -> Callable[[], Any]:
+    """Our detector, one inference request a thread; ``model``: another one than the others'."""
     detector = Detector(
-        given.model,
+        model or given.model,
         threads=given.threads,
         precision=precision,
         batch=1,
@@ -153,12 +156,21 @@ def agreement(a: list[Any], b: list[Any]) -> float:
     return both / total if total else 1.0
 
 
+def _quantised(model: ModelFiles, folder: str | None) -> ModelFiles | None:
+    """The model in int8: the one that was named, else the sibling, if there is one."""
+    sibling = model.xml.parent.with_name(f"{model.xml.parent.name}_int8")
+    if folder is None and not (sibling / "card.json").is_file():
+        return None
+    return find_model(folder or sibling)
+
+
 @click.command()
 @click.option("--images", default="../shared/data/mars_ctx_mc11e/images", show_default=True)
 @click.option("--model", "name", default=None, help="Name or folder; the default model otherwise.")
 @click.option("--threads", default=2, show_default=True)
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--side", default=SIDE, show_default=True, help="Pixels of the picture's side.")
+@click.option("--int8", default=None, help="Folder of the quantised model; NAME_int8 otherwise.")
 @click.option("--without-sahi", is_flag=True)
 @click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table")
 def main(
@@ -167,6 +179,7 @@ def main(
     threads: int,
     rounds: int,
     side: int,
+    int8: str | None,
     without_sahi: bool,
     output_format: str,
 ) -> None:
@@ -181,6 +194,8 @@ def main(
     picture = picture_of(sorted(Path(images).glob("*.png"))[:2], side)
     given = Setting(model, picture, cut_tiles(picture), threads)
     engines = {"ours f32": ours(given, "f32"), "ultralytics predict": ultralytics_predict(given)}
+    if (quantised := _quantised(model, int8)) is not None:
+        engines["ours int8"] = ours(given, "int8", quantised)
     if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         engines["ours bf16"] = ours(given, "bf16")
     if not without_sahi:
@@ -195,6 +210,9 @@ def main(
         "tiles": len(given.tiles),
         "f1_ours_f32_to_ultralytics": round(same, 4),
     }
+    if quantised is not None:
+        alike = agreement(engines["ours f32"](), engines["ours int8"]())
+        figures["f1_int8_to_f32"] = round(alike, 4)
     if output_format == "json":
         show_figures(figures | {"engines": rows}, "json")
     else:

@@ -49,7 +49,8 @@ class RunConfig:
         edge_margin_px: a box this near to an inner tile edge is cut.
         nms_iou: box IoU of the detector's own suppression inside one tile.
         precision: arithmetic of the detector, ``f32``, ``bf16`` or ``int8``.
-        detector_batch: tiles of one forward pass: float sums may depend on it.
+        detector_batch: tiles of one forward pass: float sums may depend on it. One: on a CPU more
+            gain nothing, and a pass that is not full costs as much as a full one.
         neighbours: tiles go on past a scene's edges, over other scenes of its pixel grid.
     """
 
@@ -60,7 +61,7 @@ class RunConfig:
     edge_margin_px: float = 2.0
     nms_iou: float = 0.5
     precision: str = "f32"
-    detector_batch: int = 4
+    detector_batch: int = 1
     neighbours: bool = False
 
     def to_json(self) -> dict[str, Any]:

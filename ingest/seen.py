@@ -104,10 +104,30 @@ class SeenPixels:
     def _block(
         self, level: float, col0: int, row0: int, columns: int, rows: int
     ) -> tuple[Values, Mask]:
-        col = (col0 + np.arange(columns) + 0.5) * level
-        row = (row0 + np.arange(rows) + 0.5) * level
+        col = np.asarray((col0 + np.arange(columns) + 0.5) * level, dtype=np.float64)
+        row = np.asarray((row0 + np.arange(rows) + 0.5) * level, dtype=np.float64)
+        if self.as_is and self.smooth_px is None and level < 1:
+            return self._enlarge(col, row)
         seen_row, seen_col = np.meshgrid(row, col, indexing="ij")
         return self._sample(*self.file_pixels(seen_col, seen_row))
+
+    def _enlarge(self, col: Floats, row: Floats) -> tuple[Values, Mask]:
+        """``_sample`` where the file's own grid is up-sampled: columns (c,) and rows (r,) apart."""
+        col = self._unwrap(col, np.isfinite(col))
+        col0, row0 = int(col[0]) - _MARGIN, int(row[0]) - _MARGIN
+        columns, rows = int(col[-1] - col0) + _MARGIN + 1, int(row[-1] - row0) + _MARGIN + 1
+        values, valid = self.source.mean(col0, row0, columns, rows, 1, 1)
+        where = row - row0 - 0.5, col - col0 - 0.5
+        weight = np.ones((len(row), len(col)))
+        if not valid.all():
+            weight = _bilinear(valid.astype(np.float64), *where)
+            values = np.where(valid, values, np.float32(0))
+        sampled = _bilinear(values.astype(np.float64), *where) / np.maximum(weight, 1e-6)
+        extent = self.source.extent
+        in_rows = (row >= extent[1]) & (row <= extent[3])
+        in_columns = (col >= extent[0]) & (col <= extent[2])
+        inside = in_rows[:, None] & (in_columns | (self.source.wrap_columns is not None))
+        return sampled.astype(np.float32), (weight >= 0.5) & inside
 
     def _sample(self, col: Floats, row: Floats) -> tuple[Values, Mask]:
         """Values at file pixel coordinates, in pieces whose file window is bounded."""
@@ -183,6 +203,16 @@ def _interpolate(
         total = ndimage.map_coordinates(values * valid, where, order=1, cval=0.0)
         sampled = np.asarray(total / np.maximum(weight, 1e-6), dtype=np.float32)
     return sampled, np.asarray(weight >= 0.5)
+
+
+def _bilinear(values: Floats, row: Floats, col: Floats) -> Floats:
+    """Values at the crossings of row (r,) and column (c,) indices, shape (r, c)."""
+    for axis, index in ((0, row), (1, col)):
+        before = np.floor(index).astype(int)
+        share = (index - before)[:, None] if axis == 0 else index - before
+        first = np.take(values, before, axis)
+        values = first + (np.take(values, before + 1, axis) - first) * share
+    return values
 
 
 def _fill_nearest(values: Values, valid: Mask) -> Values:

@@ -7,19 +7,15 @@ whose worker was lost is claimed again when its lease has run out.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import numpy as np
 import psycopg
-from numpy.typing import NDArray
 
 from cda_db.batches import (
     LEASE_S,
     Batch,
-    Boxes,
     LeaseKeeper,
     claim_batch,
     fail_batch,
@@ -29,9 +25,8 @@ from cda_db.batches import (
 from cda_db.connection import Connection, connect
 from cda_db.errors import InputError, LeaseLostError, ModelError, ServerError
 from cda_db.settings import target as default_target
+from ingest.batch_search import detect_batch
 from ingest.detector import Detector, find_model
-from ingest.reader import TileReader
-from ingest.tiling import TileGrid
 
 # How long a worker waits for a server that went away, and between looks at others' claims.
 RECONNECT_S = 120.0
@@ -122,113 +117,6 @@ def _do(link: _Link, batch: Batch, detectors: _Detectors, task: Work, report: Re
         return 0
     report("done", stored)
     return 1
-
-
-def detect_batch(
-    batch: Batch, detector: Detector, lost: Callable[[], bool] = lambda: False
-) -> dict[str, Any]:
-    """Read and detect a batch's tiles, the next row being read while one is detected.
-
-    Returns:
-        Arguments of ``cda_db.batches.finish_batch``: boxes, n_tiles, n_empty, n_outside.
-
-    Raises:
-        SceneError: the picture is gone, was replaced, or cannot be read.
-        LeaseLostError: another worker took the batch over meanwhile.
-    """
-    level, tile = batch.level, batch.run["tile_px"]
-    parts: list[tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.float32], NDArray[np.bool_]]]
-    parts = []
-    n_tiles = n_empty = n_outside = 0
-    with TileReader(
-        batch.scene,
-        level["factor"],
-        tile,
-        level["overlap_px"],
-        tile_margin(batch),
-        batch.neighbours,
-    ) as reader:
-        for row, (columns, tiles, valid) in _ahead(reader, batch.row_start, batch.row_stop):
-            if lost():
-                raise LeaseLostError(
-                    f"Batch {batch.batch_id} was taken over.", "The other worker's results count."
-                )
-            n_tiles += len(columns)
-            n_empty += reader.grid.n_columns - len(columns)
-            for column, boxes, mask in zip(columns, detector.detect(tiles), valid, strict=True):
-                share = invalid_share(boxes, mask)
-                size = np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
-                # mostly over ground that was never imaged: an artefact of the fill
-                good = (size >= level["min_px"]) & (size <= level["max_px"]) & (share <= 0.5)
-                good &= _on_scene(boxes, reader.grid, row, column)
-                n_outside += int((~good).sum())
-                n = int(good.sum())
-                parts.append(
-                    (np.full(n, row, np.int16), np.full(n, column, np.int16), boxes[good],
-                     share[good] > 0)
-                )  # fmt: skip
-    return {
-        "boxes": _join(parts),
-        "n_tiles": n_tiles,
-        "n_empty": n_empty,
-        "n_outside": n_outside,
-    }
-
-
-def tile_margin(batch: Batch) -> int:
-    """Pixels of the level by which the tiles go on past the scene's edges (``cda.tile_margin``)."""
-    as_is = (batch.scene.view or {}).get("name", "as_is") == "as_is"
-    wanted = batch.run["config"].get("neighbours", False)
-    return int(batch.level["overlap_px"]) if wanted and as_is else 0
-
-
-def _on_scene(
-    boxes: NDArray[np.float32], grid: TileGrid, row: int, column: int
-) -> NDArray[np.bool_]:
-    """Which boxes reach into the scene; those wholly in the margin are its neighbours' to find."""
-    x, y = grid.origin(row, column)
-    wide, high = (n - 2 * grid.margin for n in (grid.level_width, grid.level_height))
-    across = (boxes[:, 2] + x > 0) & (boxes[:, 0] + x < wide)
-    return np.asarray(across & (boxes[:, 3] + y > 0) & (boxes[:, 1] + y < high))
-
-
-def _ahead(reader: TileReader, start: int, stop: int) -> Iterator[tuple[int, Any]]:
-    """Rows of tiles, each read by a thread while the one before it is in use."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read") as pool:
-        coming = pool.submit(reader.read_row, start)
-        for row in range(start, stop):
-            current = coming.result()
-            if row + 1 < stop:
-                coming = pool.submit(reader.read_row, row + 1)
-            yield row, current
-
-
-def invalid_share(boxes: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Share of each box's pixels that are not imaged.
-
-    Args:
-        boxes: (k, 5) x0, y0, x1, y1, score in pixels.
-        valid: (side, side).
-    """
-    if valid.all():
-        return np.zeros(len(boxes))
-    sums = np.zeros(np.add(valid.shape, 1), dtype=np.int64)
-    sums[1:, 1:] = np.cumsum(np.cumsum(~valid, axis=0), axis=1)
-    side = valid.shape[0]
-    x0, y0 = (np.clip(np.floor(boxes[:, i]).astype(int), 0, side - 1) for i in (0, 1))
-    x1, y1 = (np.clip(np.ceil(boxes[:, i]).astype(int), 1, side) for i in (2, 3))
-    inside = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
-    return np.asarray(inside / np.maximum((x1 - x0) * (y1 - y0), 1))
-
-
-def _join(parts: list[Any]) -> Boxes:
-    if not parts:
-        empty = np.empty(0, np.float32)
-        none = np.empty(0, np.int16)
-        return Boxes(none, none, empty, empty, empty, empty, empty, np.empty(0, bool))
-    row, column, boxes, edge = (np.concatenate(column) for column in zip(*parts, strict=True))
-    x0, y0, x1, y1, score = boxes.astype(np.float32).T
-    return Boxes(row, column, x0, y0, x1, y1, np.minimum(score, np.float32(1)), edge)
 
 
 class _Detectors:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -148,7 +149,8 @@ def _input(tile: Tiles) -> NDArray[np.float32]:
 def _decoding(network: Any) -> list[str]:
     """Patterns of the operations behind the head's last convolutions."""
     names = [operation.get_friendly_name() for operation in network.get_ops()]
-    heads = {name.split(".dfl")[0] for name in names if ".dfl" in name}
+    found = (re.match(r"(__module\.model\.\d+)\.dfl", name) for name in names)
+    heads = {match[1] for match in found if match}
     if len(heads) != 1:
         raise ModelError("The network's head is not that of a YOLO.", "Quantise a YOLO network.")
     head = heads.pop().replace(".", r"\.")

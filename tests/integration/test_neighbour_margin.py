@@ -23,9 +23,9 @@ from cda_db.runs import Level, Run, RunConfig, add_scenes, create_run
 from cda_db.scenes import Scene, register_scene
 from cda_db.settings import Target
 from cda_db.suppression import suppress
+from ingest.batch_search import detect_batch, tile_margin
 from ingest.reader import TileReader
 from ingest.scene import open_scenes
-from ingest.worker import detect_batch, tile_margin
 
 MARS = "IAU_2015:49910"
 DEGREE = np.pi * MARS_R / 180
