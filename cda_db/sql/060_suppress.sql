@@ -22,12 +22,13 @@ BEGIN
     SET LOCAL client_min_messages = warning;
     CREATE TEMP TABLE IF NOT EXISTS batch_rank (
         batch_id bigint PRIMARY KEY, rank bigint NOT NULL);
-    -- class and cube: see above; border: its reach leaves the cube
+    -- class and cube: see above; axes: a bit (x 1, y 2, z 4) for each along which its reach leaves
+    -- the cube; a cube's side is more than twice the reach, so it then touches two
     CREATE TEMP TABLE IF NOT EXISTS work (
         id bigint NOT NULL, lon float8 NOT NULL, lat float8 NOT NULL, r float8 NOT NULL,
         x float8 NOT NULL, y float8 NOT NULL, z float8 NOT NULL, cube bigint NOT NULL,
         place bigint NOT NULL, class int NOT NULL, score real NOT NULL, own boolean NOT NULL,
-        border boolean NOT NULL);
+        axes int NOT NULL);
     CREATE TEMP TABLE IF NOT EXISTS pair (
         winner bigint NOT NULL, loser bigint NOT NULL, place bigint NOT NULL, r float8 NOT NULL,
         score real NOT NULL, iou real NOT NULL,
@@ -96,10 +97,11 @@ share one. Example: SELECT cda.cube(0.5, 0.5, 0.5, 0) -- 0';
 CREATE OR REPLACE FUNCTION cda.work_sql(source text, radius_m float8, reach float8) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT
 RETURN format($sql$
-    INSERT INTO work (id, lon, lat, r, x, y, z, cube, place, class, score, own, border)
+    INSERT INTO work (id, lon, lat, r, x, y, z, cube, place, class, score, own, axes)
     SELECT id, lon, lat, r, x, y, z, cda.cube(x * f, y * f, z * f, class), place, class, score, own,
-           floor((x - q) * f) <> floor((x + q) * f) OR floor((y - q) * f) <> floor((y + q) * f)
-           OR floor((z - q) * f) <> floor((z + q) * f)
+           (floor((x - q) * f) <> floor((x + q) * f))::int
+           + (floor((y - q) * f) <> floor((y + q) * f))::int * 2
+           + (floor((z - q) * f) <> floor((z + q) * f))::int * 4
     FROM (SELECT *, %3$L::float8 * r + 0.001::float8 AS q,
                  (cda.cube_scale())[class + 1] AS f,
                  %2$L::float8 * cos_lat * cos(radians(lon)) AS x,
@@ -172,7 +174,7 @@ CREATE OR REPLACE FUNCTION cda.small_side_sql(iou_threshold float8) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT
 RETURN 'SELECT *, class AS grid, cube AS key FROM work' || (
     SELECT string_agg(format(
-        ' UNION ALL SELECT id, lon, lat, r, x, y, z, cube, place, class, score, own, border,'
+        ' UNION ALL SELECT id, lon, lat, r, x, y, z, cube, place, class, score, own, axes,'
         ' class + %1$s, cda.cube(x * f, y * f, z * f, class + %1$s)'
         ' FROM (SELECT *, (cda.cube_scale())[class + %1$s + 1] AS f FROM work'
         ' WHERE cda.radius_class(r * %2$L::float8) >= class + %1$s OFFSET 0) AS up_%1$s',
@@ -185,19 +187,17 @@ COMMENT ON FUNCTION cda.small_side_sql(float8) IS
 CREATE OR REPLACE FUNCTION cda.large_side_sql(reach float8) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT
 RETURN format($sql$
-    SELECT *, cube AS key FROM work WHERE NOT border
+    SELECT *, cube AS key FROM work WHERE axes = 0
     UNION ALL
-    SELECT id, lon, lat, r, x, y, z, cube, place, class, score, own, border,
+    SELECT id, lon, lat, r, x, y, z, cube, place, class, score, own, axes,
            cda.cube(x0 + i, y0 + j, z0 + k, class)
-    FROM (SELECT *, floor((x - q) * f) AS x0, floor((y - q) * f) AS y0, floor((z - q) * f) AS z0,
-                 floor((x + q) * f) AS x1, floor((y + q) * f) AS y1, floor((z + q) * f) AS z1
+    FROM (SELECT *, floor((x - q) * f) AS x0, floor((y - q) * f) AS y0, floor((z - q) * f) AS z0
           FROM (SELECT *, %1$L::float8 * r + 0.001::float8 AS q, (cda.cube_scale())[class + 1] AS f
-                FROM work WHERE border OFFSET 0) AS wide OFFSET 0) AS span
-    -- a cube's side is more than twice the reach, so a ball touches at most two along an axis
-    JOIN (VALUES (0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 1, 0),
-                 (0, 0, 1), (1, 0, 1), (0, 1, 1), (1, 1, 1)) AS step (i, j, k)
-      ON x0 + i <= x1 AND y0 + j <= y1 AND z0 + k <= z1$sql$,
-    reach * 1.000001);
+                FROM work WHERE axes > 0 OFFSET 0) AS wide OFFSET 0) AS corner
+    JOIN (VALUES %2$s) AS step (axes, i, j, k) USING (axes)$sql$,
+    reach * 1.000001,
+    (SELECT string_agg(format('(%s, %s, %s, %s)', axes, step & 1, step >> 1 & 1, step >> 2), ', ')
+     FROM generate_series(1, 7) AS axes, generate_series(0, 7) AS step WHERE step & ~axes = 0));
 COMMENT ON FUNCTION cda.large_side_sql(float8) IS
 'Query for the rows of the work table by the cubes in which each may have a smaller rival.
 Example: internal to cda.suppress_pairs';
@@ -310,9 +310,8 @@ BEGIN
     EXECUTE format($sql$
         INSERT INTO cda.suppression_r%1$s (run_id, iou, detection_id, crater_id)
         SELECT DISTINCT ON (p.loser) %1$s, p.iou, p.loser, p.winner
-        FROM pair p
+        FROM pair p JOIN dropped l ON l.id = p.loser
         WHERE p.loser_own AND NOT EXISTS (SELECT FROM waiting x WHERE x.id = p.loser)
-          AND EXISTS (SELECT FROM dropped d WHERE d.id = p.loser)
           AND NOT EXISTS (SELECT FROM dropped d WHERE d.id = p.winner)
         ORDER BY p.loser, p.score DESC, p.r DESC, p.place$sql$, run_id);
     GET DIAGNOSTICS losers = ROW_COUNT;
@@ -320,8 +319,8 @@ BEGIN
     UPDATE cda.catalogue c SET n_craters = n_craters + craters, n_suppressed = n_suppressed + losers
     WHERE c.run_id = suppress_store.run_id;
     INSERT INTO cda.rest_row (run_id, detection_id, dropped)
-    SELECT suppress_store.run_id, x.id, EXISTS (SELECT FROM dropped d WHERE d.id = x.id)
-    FROM waiting x;
+    SELECT suppress_store.run_id, x.id, d.id IS NOT NULL
+    FROM waiting x LEFT JOIN dropped d USING (id);
     INSERT INTO cda.rest_pair (run_id, winner, loser, iou, score, radius_m, place)
     SELECT suppress_store.run_id, p.winner, p.loser, p.iou, p.score, p.r, p.place
     FROM pair p WHERE p.loser_own AND EXISTS (SELECT FROM waiting x WHERE x.id = p.loser);
