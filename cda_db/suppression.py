@@ -211,6 +211,9 @@ def _prepare_session(conn: Connection, compiled: bool) -> None:
     conn.execute("SET temp_buffers = '512MB'")
     conn.execute("SET work_mem = '256MB'")
     conn.execute("SET jit = on" if compiled else "SET jit = off")
+    # a zone's seconds repay plain compilation, not the optimiser's
+    conn.execute("SET jit_inline_above_cost = -1")
+    conn.execute("SET jit_optimize_above_cost = -1")
 
 
 def _decide(conn: Connection, run: Run, zone: Zone = WHOLE_SPHERE) -> int:

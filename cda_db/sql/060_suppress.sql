@@ -255,7 +255,7 @@ COMMENT ON FUNCTION cda.suppress_pairs(int) IS
 Example: SELECT cda.suppress_pairs(7)';
 
 CREATE OR REPLACE FUNCTION cda.suppress_rounds() RETURNS int
-LANGUAGE plpgsql SET enable_mergejoin = off SET enable_nestloop = off AS $$
+LANGUAGE plpgsql SET enable_mergejoin = off SET enable_nestloop = off SET jit = off AS $$
 DECLARE
     step int := 0;
     n bigint;
@@ -312,7 +312,7 @@ COMMENT ON FUNCTION cda.suppress_rounds() IS
 Example: SELECT cda.suppress_rounds()';
 
 CREATE OR REPLACE FUNCTION cda.settle_open(still_open text) RETURNS void
-LANGUAGE plpgsql SET enable_mergejoin = off SET enable_nestloop = off AS $$
+LANGUAGE plpgsql SET enable_mergejoin = off SET enable_nestloop = off SET jit = off AS $$
 BEGIN
     -- undecided, or dropped but perhaps to a higher rival elsewhere: the rest decides
     EXECUTE format($sql$
@@ -338,7 +338,7 @@ COMMENT ON FUNCTION cda.settle_open(text) IS
 'Name the fate of the rows that the first look left open. Example: internal to cda.suppress_rounds';
 
 CREATE OR REPLACE FUNCTION cda.suppress_store(run_id int) RETURNS void
-LANGUAGE plpgsql SET enable_mergejoin = off SET enable_nestloop = off AS $$
+LANGUAGE plpgsql SET enable_mergejoin = off SET enable_nestloop = off SET jit = off AS $$
 DECLARE
     craters bigint;
     losers bigint;
