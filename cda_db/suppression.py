@@ -21,8 +21,10 @@ from cda_db.zones import WHOLE_SPHERE, Extent, Zone, cut_zones
 ROWS_PER_ZONE = 2_000_000
 # Beyond this share of new detections a rebuild is cheaper than following components.
 REBUILD_SHARE = 0.2
-# Rows a zone from which on PostgreSQL's compiler saves more than it costs (half a second a zone).
-_WORTH_COMPILING = 500_000
+# Rows that are worth a zone of their own where a worker has none.
+_LEAST_ZONE = 100_000
+# Rows a zone from which on PostgreSQL's compiler saves more than it costs.
+_WORTH_COMPILING = 400_000
 
 Progress = Callable[[int, int], None]
 
@@ -126,9 +128,10 @@ def _rebuild(
     _build(target, run, 1, ["detection_ids"])
     clock.lap("ids")
     extents = _extents(conn, run)
-    zones = cut_zones(extents, rows_per_zone)
+    total = sum(extent.weight for extent in extents)
+    zones = cut_zones(extents, min(rows_per_zone, max(_LEAST_ZONE, -(-total // workers))))
     # a zone's statements take seconds: compiling them pays, and does not for a small run
-    compiled = sum(extent.weight for extent in extents) > _WORTH_COMPILING * len(zones)
+    compiled = total > _WORTH_COMPILING * len(zones)
     conn.rollback()
     n_decided = _decide_zones(target, run, zones, workers, compiled, progress)
     clock.lap("zones")
