@@ -61,7 +61,7 @@ def measure(
                 summary = suppress(target, run, workers=workers, progress=_progress)
             _say(f"suppressed in {log.stages[-1].seconds} s: {summary.seconds}")
             with log.stage("roll_up"):
-                rolled = roll_up(conn, run)
+                rolled = roll_up(conn, run, target=target, workers=workers)
             rows = shares(conn, run)
             if rolled != rows["craters"] or rows["detections"] != sum(t.rows for t in pushed):
                 raise RuntimeError("the roll-up, the catalogue and the push differ in their sums")

@@ -16,11 +16,15 @@ from cda_db.connection import Connection, connect
 from cda_db.errors import StateError
 from cda_db.runs import Run
 from cda_db.settings import Target
-from cda_db.zones import WHOLE_SPHERE, Zone, cut_zones
+from cda_db.zones import WHOLE_SPHERE, Extent, Zone, cut_zones
 
 ROWS_PER_ZONE = 2_000_000
 # Beyond this share of new detections a rebuild is cheaper than following components.
 REBUILD_SHARE = 0.2
+# Rows that are worth a zone of their own where a worker has none.
+_LEAST_ZONE = 100_000
+# Rows a zone from which on PostgreSQL's compiler saves more than it costs.
+_WORTH_COMPILING = 400_000
 
 Progress = Callable[[int, int], None]
 
@@ -123,9 +127,13 @@ def _rebuild(
     conn.commit()
     _build(target, run, 1, ["detection_ids"])
     clock.lap("ids")
-    zones = cut_zones(_weights(conn, run), rows_per_zone)
+    extents = _extents(conn, run)
+    total = sum(extent.weight for extent in extents)
+    zones = cut_zones(extents, min(rows_per_zone, max(_LEAST_ZONE, -(-total // workers))))
+    # a zone's statements take seconds: compiling them pays, and does not for a small run
+    compiled = total > _WORTH_COMPILING * len(zones)
     conn.rollback()
-    n_decided = _decide_zones(target, run, zones, workers, progress)
+    n_decided = _decide_zones(target, run, zones, workers, compiled, progress)
     clock.lap("zones")
     # before the rest, which looks single craters up; the sphere index of the detections serves
     # later increments, not this rebuild
@@ -157,13 +165,14 @@ def _build(target: Target | str | None, run: Run, workers: int, indexes: Sequenc
         list(pool.map(build, indexes))
 
 
-def _weights(conn: Connection, run: Run) -> list[tuple[float, float, int]]:
-    """Centre (lon, lat) and number of detections of every batch."""
-    return conn.execute(
-        "SELECT (west + east) / 2, (south + north) / 2, n_detections FROM cda.batch"
+def _extents(conn: Connection, run: Run) -> list[Extent]:
+    """Bounds and number of detections of every batch."""
+    rows = conn.execute(
+        "SELECT west, south, east, north, n_detections FROM cda.batch"
         " WHERE run_id = %s AND decided AND n_detections > 0",
         [run.run_id],
-    ).fetchall()
+    )
+    return [Extent(*row) for row in rows]
 
 
 def _decide_zones(
@@ -171,6 +180,7 @@ def _decide_zones(
     run: Run,
     zones: Sequence[Zone],
     workers: int,
+    compiled: bool,
     progress: Progress | None,
 ) -> int:
     queue = list(enumerate(zones))
@@ -179,7 +189,7 @@ def _decide_zones(
     def work() -> int:
         loaded = 0
         with connect(target, role="cda_owner", application_name="cda suppress zone") as own:
-            _widen_memory(own)
+            _prepare_session(own, compiled)
             own.execute("SELECT cda.suppress_begin(%s)", [run.run_id])
             own.commit()
             while queue:
@@ -199,10 +209,14 @@ def _decide_zones(
         return sum(future.result() for future in futures)
 
 
-def _widen_memory(conn: Connection) -> None:
-    """Room for a zone's scratch tables and hashes; before the session's first temporary table."""
-    for setting in ("temp_buffers = '512MB'", "work_mem = '256MB'"):
-        conn.execute(f"SET {setting}")
+def _prepare_session(conn: Connection, compiled: bool) -> None:
+    """Room for a zone's scratch tables and hashes, before the session's first temporary table."""
+    conn.execute("SET temp_buffers = '512MB'")
+    conn.execute("SET work_mem = '256MB'")
+    conn.execute("SET jit = on" if compiled else "SET jit = off")
+    # a zone's seconds repay plain compilation, not the optimiser's
+    conn.execute("SET jit_inline_above_cost = -1")
+    conn.execute("SET jit_optimize_above_cost = -1")
 
 
 def _decide(conn: Connection, run: Run, zone: Zone = WHOLE_SPHERE) -> int:

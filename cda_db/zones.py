@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 class Zone(NamedTuple):
@@ -17,48 +20,89 @@ class Zone(NamedTuple):
 
 WHOLE_SPHERE = Zone(-180.0, -90.0, 180.0, 90.0)
 
-# (lon, lat, weight) of one batch
-Weight = tuple[float, float, int]
+
+class Extent(NamedTuple):
+    """Bounds (degrees) of one batch's detections, and their number."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+    weight: int
 
 
-def cut_zones(weights: Sequence[Weight], per_zone: int, zone: Zone = WHOLE_SPHERE) -> list[Zone]:
-    """Halve the sphere at weighted medians until a zone holds at most ``per_zone``.
+# A half holds at least this share of the weight, so that pieces stay of like work.
+_LEAST_SHARE = 0.35
 
-    Zones cover the sphere without gap or overlap whatever the weights, which only balance work.
+
+def cut_zones(batches: Sequence[Extent], per_zone: int, zone: Zone = WHOLE_SPHERE) -> list[Zone]:
+    """Halve the sphere until a zone holds at most ``per_zone``, cutting through little.
+
+    A batch that a cut goes through is read for both halves: of all cuts that leave neither half
+    too small, the one through the least weight is taken. Zones cover the sphere without gap or
+    overlap whatever the batches, which only balance work.
 
     Args:
-        weights: centre (degrees) and size of each batch.
+        batches: bounds and size of each batch.
         per_zone: largest total of a zone; one batch alone is never cut.
     """
-    total = sum(weight for _, _, weight in weights)
-    if total <= per_zone or len(weights) < 2:
+    total = sum(batch.weight for batch in batches)
+    if total <= per_zone or len(batches) < 2:
         return [zone]
-    axes = (0, 1) if zone.east - zone.west >= zone.north - zone.south else (1, 0)
-    for axis in axes:
-        cut = _weighted_median([(item[axis], item[2]) for item in weights])
-        if cut is not None:
-            low, high = _halves(zone, axis, cut)
-            first = [item for item in weights if item[axis] < cut]
-            rest = [item for item in weights if item[axis] >= cut]
-            return cut_zones(first, per_zone, low) + cut_zones(rest, per_zone, high)
-    return [zone]
+    found = [cut for axis in (0, 1) if (cut := _best_cut(batches, axis)) is not None]
+    if not found:
+        return [zone]
+    _, _, axis, place = min(found)
+    first = [batch for batch in batches if _centre(batch, axis) < place]
+    rest = [batch for batch in batches if _centre(batch, axis) >= place]
+    low, high = _halves(zone, axis, place)
+    return cut_zones(first, per_zone, low) + cut_zones(rest, per_zone, high)
 
 
-def _weighted_median(values: list[tuple[float, int]]) -> float | None:
-    """A cut between two different places near half the weight; None where all are the same."""
-    ordered = sorted(values)
-    places = sorted({place for place, _ in ordered})
-    if len(places) < 2:
+def _centre(batch: Extent, axis: int) -> float:
+    return (batch[axis] + batch[axis + 2]) / 2
+
+
+def _best_cut(batches: Sequence[Extent], axis: int) -> tuple[float, float, int, float] | None:
+    """(weight cut through, distance from the middle, axis, place); None where nothing divides."""
+    low = np.array([batch[axis] for batch in batches])
+    high = np.array([batch[axis + 2] for batch in batches])
+    weight = np.array([batch.weight for batch in batches], dtype=float)
+    centre = (low + high) / 2
+    places = np.unique(np.concatenate([low, high, _between(centre)]))
+    before = _weight_below(centre, weight, places)
+    share = before / weight.sum()
+    divides = (_count_below(centre, places) > 0) & (_count_below(centre, places) < len(batches))
+    if not divides.any():
         return None
-    half = sum(weight for _, weight in ordered) / 2
-    running, median = 0, places[0]
-    for place, weight in ordered:
-        running += weight
-        if running >= half:
-            median = place
-            break
-    index = min(places.index(median) + 1, len(places) - 1)
-    return (places[index - 1] + places[index]) / 2
+    fair = divides & (share >= _LEAST_SHARE) & (share <= 1 - _LEAST_SHARE)
+    through = _weight_below(low, weight, places) - _weight_below(high, weight, places, "right")
+    off = np.abs(share - 0.5)
+    # where one batch outweighs all others no cut is fair: the fairest is then taken
+    chosen = fair if fair.any() else divides & (off == off[divides].min())
+    best = min(np.flatnonzero(chosen), key=lambda k: (through[k], off[k], places[k]))
+    return float(through[best]), float(off[best]), axis, float(places[best])
+
+
+def _between(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    places = np.unique(centres)
+    return (places[1:] + places[:-1]) / 2
+
+
+def _count_below(values: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.searchsorted(np.sort(values), places).astype(np.int64)
+
+
+def _weight_below(
+    values: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    places: NDArray[np.float64],
+    side: Literal["left", "right"] = "left",
+) -> NDArray[np.float64]:
+    """Weight whose value is below each place (``right``: or equal to it)."""
+    order = np.argsort(values)
+    sums = np.concatenate([[0.0], np.cumsum(weight[order])])
+    return sums[np.searchsorted(values[order], places, side)]
 
 
 def _halves(zone: Zone, axis: int, cut: float) -> tuple[Zone, Zone]:

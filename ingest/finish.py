@@ -46,7 +46,7 @@ def make_catalogue(run_name: str, *, workers: int, rebuild: bool = False) -> dic
                 target(), run, workers=workers, rebuild=rebuild,
                 progress=lambda _done, _total: advance(),
             )  # fmt: skip
-        roll_up(conn, run)
+        roll_up(conn, run, target=target(), workers=workers)
     return {
         "catalogue": summary.mode,
         "craters": summary.n_craters,

@@ -6,7 +6,9 @@ DECLARE
     parent text;
 BEGIN
     FOREACH parent IN ARRAY ARRAY['detection', 'suppression', 'crater'] LOOP
-        EXECUTE format('CREATE TABLE cda.%I PARTITION OF cda.%I FOR VALUES IN (%s)',
+        -- autovacuum would only get in the way of a load; the indexes at its end turn it on
+        EXECUTE format('CREATE TABLE cda.%I PARTITION OF cda.%I FOR VALUES IN (%s) '
+                       'WITH (autovacuum_enabled = off)',
                        parent || '_r' || run_id, parent, run_id);
         EXECUTE format('COMMENT ON TABLE cda.%I IS %L',
                        parent || '_r' || run_id, format('Rows of run %s of cda.%s', run_id, parent));
@@ -34,6 +36,7 @@ BEGIN
     SET LOCAL client_min_messages = warning;
     EXECUTE format('CREATE INDEX IF NOT EXISTS detection_r%1$s_sphere_idx '
                    'ON cda.detection_r%1$s (public.q3c_ang2ipix(lon, lat)) WHERE NOT cut', run_id);
+    EXECUTE format('ALTER TABLE cda.detection_r%s RESET (autovacuum_enabled)', run_id);
 END $$;
 COMMENT ON FUNCTION cda.index_detection_places(int) IS
 'Build the sphere index of a run''s whole detections: a load phase ends with it.
@@ -50,6 +53,7 @@ BEGIN
     EXECUTE format('CREATE INDEX IF NOT EXISTS crater_r%1$s_diameter_m_idx '
                    'ON cda.crater_r%1$s (diameter_m) WHERE diameter_m >= 3000', run_id);
     EXECUTE format('ANALYZE cda.crater_r%s', run_id);
+    EXECUTE format('ALTER TABLE cda.crater_r%s RESET (autovacuum_enabled)', run_id);
 END $$;
 COMMENT ON FUNCTION cda.index_craters(int) IS
 'Build the indexes of a run''s craters: the bulk suppression ends with it.
@@ -64,6 +68,7 @@ BEGIN
     EXECUTE format('CREATE INDEX IF NOT EXISTS suppression_r%1$s_crater_id_idx '
                    'ON cda.suppression_r%1$s (crater_id)', run_id);
     EXECUTE format('ANALYZE cda.suppression_r%s', run_id);
+    EXECUTE format('ALTER TABLE cda.suppression_r%s RESET (autovacuum_enabled)', run_id);
 END $$;
 COMMENT ON FUNCTION cda.index_suppressions(int) IS
 'Build the indexes of a run''s suppressions: the bulk suppression ends with it.
@@ -79,6 +84,8 @@ BEGIN
     DELETE FROM cda.rest_row x WHERE x.run_id = clear_catalogue.run_id;
     DELETE FROM cda.rest_pair x WHERE x.run_id = clear_catalogue.run_id;
     EXECUTE format('TRUNCATE cda.crater_r%1$s, cda.suppression_r%1$s', run_id);
+    EXECUTE format('ALTER TABLE cda.crater_r%s SET (autovacuum_enabled = off)', run_id);
+    EXECUTE format('ALTER TABLE cda.suppression_r%s SET (autovacuum_enabled = off)', run_id);
     -- rows go in faster without indexes; index_craters builds them again
     FOR index_name IN
         SELECT indexrelid FROM pg_index

@@ -142,7 +142,9 @@ BEGIN
         RAISE EXCEPTION 'batch % has % detections, more than its ids can number', batch_id, stored.n
             USING errcode = 'program_limit_exceeded', hint = 'Make the run with smaller batches.';
     END IF;
-    EXECUTE format('TRUNCATE cda.%I', staging);
+    -- TRUNCATE walks all shared buffers: for few rows that costs more than their deletion
+    EXECUTE format(CASE WHEN pg_relation_size(format('cda.%I', staging)) > 262144
+                        THEN 'TRUNCATE cda.%I' ELSE 'DELETE FROM cda.%I' END, staging);
     UPDATE cda.batch b SET state = 'done', lease_until = NULL, decided = false, error = NULL,
         n_tiles = finish_batch.n_tiles, n_empty = finish_batch.n_empty,
         n_detections = stored.n, n_cut = stored.n_cut, west = stored.west, east = stored.east,

@@ -22,22 +22,31 @@ BEGIN
     SET LOCAL client_min_messages = warning;
     CREATE TEMP TABLE IF NOT EXISTS batch_rank (
         batch_id bigint PRIMARY KEY, rank bigint NOT NULL);
-    -- class and cube: see above; border: its reach leaves the cube
+    -- class and cube: see above; axes: a bit (x 1, y 2, z 4) for each along which its reach leaves
+    -- the cube; a cube's side is more than twice the reach, so it then touches two
     CREATE TEMP TABLE IF NOT EXISTS work (
         id bigint NOT NULL, lon float8 NOT NULL, lat float8 NOT NULL, r float8 NOT NULL,
         x float8 NOT NULL, y float8 NOT NULL, z float8 NOT NULL, cube bigint NOT NULL,
         place bigint NOT NULL, class int NOT NULL, score real NOT NULL, own boolean NOT NULL,
-        border boolean NOT NULL);
+        axes int NOT NULL);
+    -- the rank of the winner beside it: score, r, place
     CREATE TEMP TABLE IF NOT EXISTS pair (
         winner bigint NOT NULL, loser bigint NOT NULL, place bigint NOT NULL, r float8 NOT NULL,
         score real NOT NULL, iou real NOT NULL,
         winner_own boolean NOT NULL, loser_own boolean NOT NULL);
+    -- the highest-ranked rival of each own row that has one above it
+    CREATE TEMP TABLE IF NOT EXISTS best (
+        loser bigint NOT NULL, winner bigint NOT NULL, iou real NOT NULL,
+        winner_own boolean NOT NULL);
+    -- fate: dropped, kept, open while rounds go on, waiting for another zone
+    CREATE TEMP TABLE IF NOT EXISTS verdict (
+        id bigint NOT NULL, winner bigint NOT NULL, iou real NOT NULL, fate text NOT NULL);
+    CREATE TEMP TABLE IF NOT EXISTS unsure_pair (LIKE pair);
     -- two, to filter from one into the other: a DELETE costs more
     CREATE TEMP TABLE IF NOT EXISTS open_pair (
         winner bigint NOT NULL, loser bigint NOT NULL, winner_own boolean NOT NULL);
     CREATE TEMP TABLE IF NOT EXISTS open_pair_next (LIKE open_pair);
     CREATE TEMP TABLE IF NOT EXISTS dropped (id bigint NOT NULL, round int NOT NULL);
-    CREATE TEMP TABLE IF NOT EXISTS waiting (id bigint NOT NULL);
     CREATE TEMP TABLE IF NOT EXISTS closure (
         id bigint PRIMARY KEY, lon float8 NOT NULL, lat float8 NOT NULL, r float8 NOT NULL,
         depth int NOT NULL);
@@ -96,10 +105,11 @@ share one. Example: SELECT cda.cube(0.5, 0.5, 0.5, 0) -- 0';
 CREATE OR REPLACE FUNCTION cda.work_sql(source text, radius_m float8, reach float8) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT
 RETURN format($sql$
-    INSERT INTO work (id, lon, lat, r, x, y, z, cube, place, class, score, own, border)
+    INSERT INTO work (id, lon, lat, r, x, y, z, cube, place, class, score, own, axes)
     SELECT id, lon, lat, r, x, y, z, cda.cube(x * f, y * f, z * f, class), place, class, score, own,
-           floor((x - q) * f) <> floor((x + q) * f) OR floor((y - q) * f) <> floor((y + q) * f)
-           OR floor((z - q) * f) <> floor((z + q) * f)
+           (floor((x - q) * f) <> floor((x + q) * f))::int
+           + (floor((y - q) * f) <> floor((y + q) * f))::int * 2
+           + (floor((z - q) * f) <> floor((z + q) * f))::int * 4
     FROM (SELECT *, %3$L::float8 * r + 0.001::float8 AS q,
                  (cda.cube_scale())[class + 1] AS f,
                  %2$L::float8 * cos_lat * cos(radians(lon)) AS x,
@@ -172,7 +182,7 @@ CREATE OR REPLACE FUNCTION cda.small_side_sql(iou_threshold float8) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT
 RETURN 'SELECT *, class AS grid, cube AS key FROM work' || (
     SELECT string_agg(format(
-        ' UNION ALL SELECT id, lon, lat, r, x, y, z, cube, place, class, score, own, border,'
+        ' UNION ALL SELECT id, lon, lat, r, x, y, z, cube, place, class, score, own, axes,'
         ' class + %1$s, cda.cube(x * f, y * f, z * f, class + %1$s)'
         ' FROM (SELECT *, (cda.cube_scale())[class + %1$s + 1] AS f FROM work'
         ' WHERE cda.radius_class(r * %2$L::float8) >= class + %1$s OFFSET 0) AS up_%1$s',
@@ -185,19 +195,17 @@ COMMENT ON FUNCTION cda.small_side_sql(float8) IS
 CREATE OR REPLACE FUNCTION cda.large_side_sql(reach float8) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT
 RETURN format($sql$
-    SELECT *, cube AS key FROM work WHERE NOT border
+    SELECT *, cube AS key FROM work WHERE axes = 0
     UNION ALL
-    SELECT id, lon, lat, r, x, y, z, cube, place, class, score, own, border,
+    SELECT id, lon, lat, r, x, y, z, cube, place, class, score, own, axes,
            cda.cube(x0 + i, y0 + j, z0 + k, class)
-    FROM (SELECT *, floor((x - q) * f) AS x0, floor((y - q) * f) AS y0, floor((z - q) * f) AS z0,
-                 floor((x + q) * f) AS x1, floor((y + q) * f) AS y1, floor((z + q) * f) AS z1
+    FROM (SELECT *, floor((x - q) * f) AS x0, floor((y - q) * f) AS y0, floor((z - q) * f) AS z0
           FROM (SELECT *, %1$L::float8 * r + 0.001::float8 AS q, (cda.cube_scale())[class + 1] AS f
-                FROM work WHERE border OFFSET 0) AS wide OFFSET 0) AS span
-    -- a cube's side is more than twice the reach, so a ball touches at most two along an axis
-    JOIN (VALUES (0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 1, 0),
-                 (0, 0, 1), (1, 0, 1), (0, 1, 1), (1, 1, 1)) AS step (i, j, k)
-      ON x0 + i <= x1 AND y0 + j <= y1 AND z0 + k <= z1$sql$,
-    reach * 1.000001);
+                FROM work WHERE axes > 0 OFFSET 0) AS wide OFFSET 0) AS corner
+    JOIN (VALUES %2$s) AS step (axes, i, j, k) USING (axes)$sql$,
+    reach * 1.000001,
+    (SELECT string_agg(format('(%s, %s, %s, %s)', axes, step & 1, step >> 1 & 1, step >> 2), ', ')
+     FROM generate_series(1, 7) AS axes, generate_series(0, 7) AS step WHERE step & ~axes = 0));
 COMMENT ON FUNCTION cda.large_side_sql(float8) IS
 'Query for the rows of the work table by the cubes in which each may have a smaller rival.
 Example: internal to cda.suppress_pairs';
@@ -247,14 +255,34 @@ COMMENT ON FUNCTION cda.suppress_pairs(int) IS
 Example: SELECT cda.suppress_pairs(7)';
 
 CREATE OR REPLACE FUNCTION cda.suppress_rounds() RETURNS int
-LANGUAGE plpgsql SET enable_mergejoin = off SET enable_nestloop = off AS $$
+LANGUAGE plpgsql SET enable_mergejoin = off SET enable_nestloop = off SET jit = off AS $$
 DECLARE
     step int := 0;
     n bigint;
-    now_open text := '(SELECT * FROM pair WHERE loser_own)';
-    next_open text := 'open_pair';
+    now_open text := 'open_pair';
+    next_open text := 'open_pair_next';
 BEGIN
-    TRUNCATE open_pair, open_pair_next, dropped, waiting;
+    TRUNCATE best, verdict, unsure_pair, open_pair, open_pair_next, dropped;
+    INSERT INTO best
+    SELECT DISTINCT ON (p.loser) p.loser, p.winner, p.iou, p.winner_own
+    FROM pair p WHERE p.loser_own
+    ORDER BY p.loser, p.score DESC, p.r DESC, p.place;
+    -- whose highest-ranked rival is outranked by nothing is dropped, by that one: nearly all
+    INSERT INTO verdict
+    SELECT b.loser, b.winner, b.iou,
+           CASE WHEN b.winner_own AND above.loser IS NULL THEN 'dropped' ELSE 'open' END
+    FROM best b LEFT JOIN best above ON above.loser = b.winner;
+    INSERT INTO unsure_pair
+    SELECT p.* FROM pair p JOIN verdict v ON v.id = p.loser WHERE v.fate = 'open';
+    IF NOT EXISTS (SELECT FROM unsure_pair) THEN
+        RETURN 1;
+    END IF;
+    INSERT INTO dropped
+    SELECT DISTINCT v.id, -1 FROM verdict v JOIN unsure_pair p ON p.winner = v.id
+    WHERE v.fate = 'dropped';
+    INSERT INTO open_pair
+    SELECT p.winner, p.loser, p.winner_own FROM unsure_pair p
+    WHERE NOT EXISTS (SELECT FROM dropped d WHERE d.id = p.winner);
     LOOP
         -- a winner that nothing outranks any more is kept, and its rivals go; a winner of the
         -- halo is another zone's to decide
@@ -276,23 +304,41 @@ BEGIN
         EXECUTE format('TRUNCATE %s', next_open);
         step := step + 1;
     END LOOP;
-    IF now_open <> 'open_pair' THEN
-        TRUNCATE open_pair;
-        EXECUTE format('INSERT INTO open_pair SELECT winner, loser, winner_own FROM %s AS p', now_open);
-    END IF;
-    -- undecided, or dropped but perhaps to a higher rival elsewhere: the rest decides
-    INSERT INTO waiting
-    SELECT DISTINCT p.loser FROM pair p
-    WHERE p.loser_own AND (NOT p.winner_own
-        OR EXISTS (SELECT FROM open_pair o WHERE o.loser = p.winner));
-    RETURN step;
+    PERFORM cda.settle_open(now_open);
+    RETURN step + 1;
 END $$;
 COMMENT ON FUNCTION cda.suppress_rounds() IS
 'Decide the pairs of this session to the fixed point; returns the number of rounds.
 Example: SELECT cda.suppress_rounds()';
 
+CREATE OR REPLACE FUNCTION cda.settle_open(still_open text) RETURNS void
+LANGUAGE plpgsql SET enable_mergejoin = off SET enable_nestloop = off SET jit = off AS $$
+BEGIN
+    -- undecided, or dropped but perhaps to a higher rival elsewhere: the rest decides
+    EXECUTE format($sql$
+        WITH fate AS (
+            SELECT v.id,
+                   CASE WHEN bool_or(NOT p.winner_own OR o.loser IS NOT NULL) THEN 'waiting'
+                        WHEN d.id IS NOT NULL THEN 'dropped' ELSE 'kept' END AS fate
+            FROM verdict v JOIN unsure_pair p ON p.loser = v.id
+            LEFT JOIN (SELECT DISTINCT loser FROM %I) AS o ON o.loser = p.winner
+            LEFT JOIN dropped d ON d.id = v.id
+            WHERE v.fate = 'open' GROUP BY v.id, d.id
+        )
+        UPDATE verdict v SET fate = f.fate FROM fate f WHERE f.id = v.id$sql$, still_open);
+    -- the rival to name is the highest-ranked one that was kept
+    UPDATE verdict v SET winner = w.winner, iou = w.iou
+    FROM (SELECT DISTINCT ON (p.loser) p.loser, p.winner, p.iou
+          FROM unsure_pair p LEFT JOIN verdict x ON x.id = p.winner
+          WHERE x.id IS NULL OR x.fate = 'kept'
+          ORDER BY p.loser, p.score DESC, p.r DESC, p.place) AS w
+    WHERE v.id = w.loser AND v.fate = 'dropped';
+END $$;
+COMMENT ON FUNCTION cda.settle_open(text) IS
+'Name the fate of the rows that the first look left open. Example: internal to cda.suppress_rounds';
+
 CREATE OR REPLACE FUNCTION cda.suppress_store(run_id int) RETURNS void
-LANGUAGE plpgsql SET enable_mergejoin = off SET enable_nestloop = off AS $$
+LANGUAGE plpgsql SET enable_mergejoin = off SET enable_nestloop = off SET jit = off AS $$
 DECLARE
     craters bigint;
     losers bigint;
@@ -303,28 +349,22 @@ BEGIN
         SELECT %1$s, cell, id, lon, lat, diameter_m, score FROM (%2$s) AS kept ORDER BY cell$sql$,
         run_id, cda.healpix_sql($sql$
             SELECT w.id, w.lon, w.lat, (w.r * 2)::real AS diameter_m, w.score FROM work w
-            WHERE w.own AND NOT EXISTS (SELECT FROM dropped d WHERE d.id = w.id)
-              AND NOT EXISTS (SELECT FROM open_pair o WHERE o.loser = w.id)$sql$, 13));
+            WHERE w.own
+              AND NOT EXISTS (SELECT FROM verdict v WHERE v.id = w.id AND v.fate <> 'kept')$sql$, 13));
     GET DIAGNOSTICS craters = ROW_COUNT;
-    -- the rival to name is the highest-ranked one that was kept
     EXECUTE format($sql$
         INSERT INTO cda.suppression_r%1$s (run_id, iou, detection_id, crater_id)
-        SELECT DISTINCT ON (p.loser) %1$s, p.iou, p.loser, p.winner
-        FROM pair p
-        WHERE p.loser_own AND NOT EXISTS (SELECT FROM waiting x WHERE x.id = p.loser)
-          AND EXISTS (SELECT FROM dropped d WHERE d.id = p.loser)
-          AND NOT EXISTS (SELECT FROM dropped d WHERE d.id = p.winner)
-        ORDER BY p.loser, p.score DESC, p.r DESC, p.place$sql$, run_id);
+        SELECT %1$s, v.iou, v.id, v.winner FROM verdict v WHERE v.fate = 'dropped'$sql$, run_id);
     GET DIAGNOSTICS losers = ROW_COUNT;
     -- no row yet while a rebuild is at work: it counts at its end
     UPDATE cda.catalogue c SET n_craters = n_craters + craters, n_suppressed = n_suppressed + losers
     WHERE c.run_id = suppress_store.run_id;
     INSERT INTO cda.rest_row (run_id, detection_id, dropped)
-    SELECT suppress_store.run_id, x.id, EXISTS (SELECT FROM dropped d WHERE d.id = x.id)
-    FROM waiting x;
+    SELECT suppress_store.run_id, v.id, d.id IS NOT NULL
+    FROM verdict v LEFT JOIN dropped d USING (id) WHERE v.fate = 'waiting';
     INSERT INTO cda.rest_pair (run_id, winner, loser, iou, score, radius_m, place)
     SELECT suppress_store.run_id, p.winner, p.loser, p.iou, p.score, p.r, p.place
-    FROM pair p WHERE p.loser_own AND EXISTS (SELECT FROM waiting x WHERE x.id = p.loser);
+    FROM unsure_pair p JOIN verdict v ON v.id = p.loser WHERE v.fate = 'waiting';
 END $$;
 COMMENT ON FUNCTION cda.suppress_store(int) IS
 'Store the verdicts of this session''s zone: craters, suppressions, and the rest that hangs on other

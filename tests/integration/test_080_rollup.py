@@ -10,6 +10,7 @@ from rows import Detections, make_run, store
 
 from cda_db.catalogue import craters
 from cda_db.connection import Connection, connect
+from cda_db.errors import StateError
 from cda_db.rollup import FINEST_ORDER, cell_counts, is_rolled_up, roll_up
 from cda_db.settings import Target
 from cda_db.suppression import suppress
@@ -66,6 +67,34 @@ def test_it_follows_the_catalogue(database: Target) -> None:
         assert not is_rolled_up(conn, run)
         assert roll_up(conn, run) == summary.n_craters
         assert int(cell_counts(conn, run, 5)["n"].sum()) == summary.n_craters
+
+
+def test_several_connections_count_the_same(
+    database: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cda_db.rollup._WORTH_SHARING", 1)
+    with connect(database) as conn:
+        run = make_run(conn, "shared", 4)
+        store(conn, run, spread(5000, 1))
+        suppress(database, run)
+        found = craters(conn, run)
+        assert roll_up(conn, run, target=database, workers=3) == len(found)
+        for order in (0, 5, FINEST_ORDER):
+            table = cell_counts(conn, run, order)
+            got = {(int(b), int(c)): int(n) for b, c, n in table.itertuples(index=False)}
+            assert got == brute_force(found, order)
+
+
+def test_a_catalogue_that_changed_meanwhile_is_not_called_rolled_up(database: Target) -> None:
+    with connect(database) as conn:
+        run = make_run(conn, "moving", 4)
+        store(conn, run, spread(500, 1))
+        suppress(database, run)
+        conn.execute("UPDATE cda.catalogue SET n_craters = n_craters + 1")
+        conn.commit()
+        with pytest.raises(StateError, match="changed while"):
+            roll_up(conn, run)
+        assert not is_rolled_up(conn, run)
 
 
 @pytest.mark.parametrize("step", [-1, 0, 1])

@@ -130,6 +130,8 @@ def test_each_role_has_its_functions(module_database: Target) -> None:
         "SELECT cda.clear_catalogue(1)",
         "SELECT cda.index_craters(1)",
         "SELECT cda.roll_up_counts(1, 9)",
+        "SELECT cda.roll_up_bins(1, 9, '{0}')",
+        "SELECT cda.roll_up_done(1)",
         "SELECT cda.suppress_rest(1)",
     ],
 )
