@@ -89,7 +89,9 @@ def find_clusters(
     label = np.full(n, -1)
     inside = np.isin(component, names)
     label[inside] = np.searchsorted(names, component[inside])
-    rows = [_axis(lon_deg[label == k], lat_deg[label == k]) for k in range(len(names))]
+    members = np.flatnonzero(inside)[np.argsort(label[inside], kind="stable")]
+    groups = np.split(members, np.cumsum(np.bincount(label[inside], minlength=len(names)))[:-1])
+    rows = [_axis(lon_deg[group], lat_deg[group]) for group in groups if len(group)]
     table = np.array(rows, float).reshape(-1, 6)
     return Clusters(
         lon_deg=table[:, 0],

@@ -111,9 +111,12 @@ def _draw_ground(
             )
         )
     axes.set_ylim(0.0, ANNULI + 1.0)
+    axes.set_axisbelow(False)
     axes.set_yticks(np.arange(1, ANNULI + 2))
-    axes.set_yticklabels([f"{edge * km:,.0f} km" for edge in edges], fontsize=6.5)
+    axes.set_yticklabels([f"{edge * km:,.0f} km" for edge in edges], fontsize=7)
     axes.set_rlabel_position(8)
+    for label in axes.get_yticklabels():
+        label.set_bbox({"fc": "w", "ec": "none", "alpha": 0.75, "pad": 0.8})
     few = "" if len(near) <= _SHOWN else f", {_SHOWN:,} of them shown"
     axes.set_title(
         f"{len(near):,} craters up to {limit:,.0f} m{few}\nlogarithmic distance, rays shaded",

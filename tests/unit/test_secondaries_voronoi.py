@@ -11,6 +11,8 @@ from scipy.spatial import SphericalVoronoi, cKDTree
 
 from cda_db.errors import InputError
 from queries.coverage import Coverage, cell_centres, cell_count
+from queries.random_populations import plant_clusters
+from queries.secondaries.parts import parts_of
 from queries.secondaries.voronoi import voronoi_cells
 from queries.sphere import unit_vectors
 
@@ -38,6 +40,37 @@ def test_cells_fill_the_sphere_also_of_a_small_patch(n: int, seed: int, size: fl
     cells = voronoi_cells(lon, lat, WHOLE)
     assert_allclose(cells.area_sr.sum(), 4.0 * np.pi, rtol=1e-6)
     assert (cells.area_sr > 0.0).all()
+
+
+@pytest.mark.parametrize("kind", ["even", "clustered", "band", "patch", "twice"])
+def test_cells_made_in_parts_are_the_same(kind: str) -> None:
+    """Even and crowded ground, empty poles, one small patch, every crater listed twice."""
+    rng = np.random.default_rng(11)
+    lon, lat = WHOLE.draw(6000, rng)
+    if kind == "clustered":
+        planted = plant_clusters(lon, lat, WHOLE, rng, clusters=5, size=400, contrast=300.0)
+        lon, lat = planted.lon_deg, planted.lat_deg
+    if kind == "band":
+        lon, lat = lon[np.abs(lat) < 50.0], lat[np.abs(lat) < 50.0]
+    if kind == "patch":
+        lon, lat = 170.0 + lon / 15.0, 60.0 + lat / 30.0
+    if kind == "twice":
+        lon, lat = np.tile(lon[:3000], 2), np.tile(lat[:3000], 2)
+    north = Coverage.between_latitudes(-20.0, 90.0, order=4)
+    at_once, in_parts = (voronoi_cells(lon, lat, north, at_once=n) for n in (10**6, 1000))
+    assert_allclose(in_parts.whole_sr, at_once.whole_sr, rtol=1e-6)
+    assert_allclose(in_parts.area_sr, at_once.area_sr, rtol=1e-5, atol=1e-12)
+    pairs = [{tuple(sorted(e)) for e in c.edges.tolist()} for c in (at_once, in_parts)]
+    assert len(in_parts.edges) == len(at_once.edges)
+    assert pairs[0] == pairs[1]
+
+
+def test_a_part_takes_little_more_than_its_core() -> None:
+    points = unit_vectors(*WHOLE.draw(30_000, np.random.default_rng(12)))
+    parts = list(parts_of(points, 7500, in_cell=30))
+    assert len(parts) == 4
+    assert sorted(np.concatenate([part.core for part in parts]).tolist()) == list(range(30_000))
+    assert max(len(part.members) / len(part.core) for part in parts) < 1.6
 
 
 def test_equal_craters_share_their_cell() -> None:
