@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 from cda_db.batches import Batch, Boxes
 from cda_db.errors import LeaseLostError
 from ingest.detector import Detector
+from ingest.detector_torch import TorchDetector
 from ingest.reader import TileReader
 from ingest.tiling import TileGrid
 
-_AT_ONCE = 64  # tiles in the detector's hands at once: 11 MB
-
 
 def detect_batch(
-    batch: Batch, detector: Detector, lost: Callable[[], bool] = lambda: False
+    batch: Batch, detector: Detector | TorchDetector, lost: Callable[[], bool] = lambda: False
 ) -> dict[str, Any]:
     """Read and detect a batch's tiles, the next row being read while one is detected.
 
@@ -47,7 +46,7 @@ def detect_batch(
         batch.neighbours,
     ) as reader:
         for rows, columns, tiles, valid in _together(
-            _ahead(reader, batch.row_start, batch.row_stop)
+            _ahead(reader, batch.row_start, batch.row_stop), detector.at_once
         ):
             if lost():
                 raise LeaseLostError(
@@ -93,16 +92,18 @@ def _on_scene(
     return np.asarray(across & (boxes[:, 3] + y > 0) & (boxes[:, 1] + y < high))
 
 
-def _together(rows: Iterator[tuple[int, Any]]) -> Iterator[tuple[list[int], list[int], Any, Any]]:
+def _together(
+    rows: Iterator[tuple[int, Any]], at_once: int
+) -> Iterator[tuple[list[int], list[int], Any, Any]]:
     """Tiles of narrow scenes' rows taken together, so that no detector thread waits for a row.
 
     Yields:
-        rows and columns of about ``_AT_ONCE`` tiles, or of one longer row; pictures and validity.
+        rows and columns of about ``at_once`` tiles, or of one longer row; pictures and validity.
     """
     waiting: list[tuple[int, list[int], Any, Any]] = []
     for row, (columns, tiles, valid) in rows:
         waiting.append((row, columns, tiles, valid))
-        if sum(len(entry[1]) for entry in waiting) >= _AT_ONCE:
+        if sum(len(entry[1]) for entry in waiting) >= at_once:
             yield _joined(waiting)
             waiting = []
     if any(entry[1] for entry in waiting):

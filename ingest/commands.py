@@ -31,6 +31,8 @@ _run_option = click.option("--run", "run_name", required=True, metavar="NAME", h
               help="Processes at once on this machine.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True,
               help="CPU threads of each worker's detector.")  # fmt: skip
+@click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda|cuda:N",
+              help="cuda: torch on a GPU (extra 'train').")  # fmt: skip
 @click.option("--batch", "batch_id", type=int, metavar="ID", help="Only this batch.")
 @_scenes_option
 @click.option("--lease", "lease_s", type=click.FloatRange(1), default=60.0, show_default=True,
@@ -42,6 +44,7 @@ def work(
     run_name: str,
     workers: int,
     threads: int,
+    device: str,
     batch_id: int | None,
     scenes: tuple[str, ...],
     lease_s: float,
@@ -68,7 +71,8 @@ def work(
     from ingest.worker import Work
 
     only = tuple(expand_names(scenes)) or None
-    task = Work(run_name, threads, batch_id, lease_s, wait=not no_wait, scenes=only)
+    task = Work(run_name, threads, batch_id, lease_s, wait=not no_wait, scenes=only,
+                device=device)  # fmt: skip
     with connect(role="cda_ingest") as conn:
         total = n_open(conn, task)
     with progress("Batches", total) as advance:

@@ -25,7 +25,7 @@ __all__ = [
     "own_precision",
 ]
 
-Precision = Literal["f32", "bf16", "int8"]
+Precision = Literal["f32", "bf16", "int8", "f16"]
 Tiles = NDArray[np.uint8]
 
 
@@ -44,6 +44,8 @@ class Detector:
         InputError: a setting out of its range.
         ModelError: the network cannot be read, or the CPU lacks the precision.
     """
+
+    at_once = 64  # tiles that it wants in one call: 11 MB
 
     def __init__(
         self,
@@ -142,6 +144,8 @@ def _read(model: ModelFiles, precision: Precision) -> tuple[Any, Any]:
     """OpenVINO's core and the network with uint8 input in it."""
     import openvino as ov
 
+    if precision == "f16":
+        raise ModelError("Precision f16 is for GPUs.", "Use --device cuda, or another precision.")
     core = ov.Core()
     abilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if precision == "bf16" and "BF16" not in abilities:

@@ -112,11 +112,19 @@ def find_with_precision(name_or_path: str | Path, precision: str) -> ModelFiles:
     """The model itself, or for ``int8`` the quantised one beside it, whose name ends in ``_int8``.
 
     Raises:
-        NotFoundError, ModelError: as ``find_model``.
+        NotFoundError: as ``find_model``.
+        ModelError: as ``find_model``; or the quantised one was made from other weights.
     """
     name = str(name_or_path)
-    wanted = f"{name}_int8" if precision == "int8" and not name.endswith("_int8") else name
-    return find_model(wanted)
+    if precision != "int8" or name.endswith("_int8"):
+        return find_model(name)
+    parent, quantised = find_model(name), find_model(f"{name}_int8")
+    if quantised.card["made_from"]["weights_sha256"] != parent.sha256.hex():
+        raise ModelError(
+            f"{quantised.name} was made from other weights than those of {parent.name}.",
+            "Make it again: cda model export --to openvino-int8.",
+        )
+    return quantised
 
 
 def _read_card(path: Path) -> dict[str, Any]:

@@ -26,8 +26,8 @@ def run() -> None:
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Lowest score; the model's own.")
 @click.option("--iou", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.3,
               show_default=True, help="Circles that overlap this much are one crater.")  # fmt: skip
-@click.option("--precision", type=click.Choice(["f32", "bf16", "int8"]), default="f32",
-              show_default=True, help="Arithmetic; int8 takes the quantised detector.")  # fmt: skip
+@click.option("--precision", type=click.Choice(["f32", "bf16", "int8", "f16"]), default="f32",
+              show_default=True, help="Arithmetic; int8: quantised, f16: GPUs.")  # fmt: skip
 @click.option("--neighbours", is_flag=True,
               help="Tiles go on over the edges into scenes of the same grid.")  # fmt: skip
 @click.option("--extend", is_flag=True,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -26,7 +26,8 @@ from cda_db.connection import Connection, connect
 from cda_db.errors import InputError, LeaseLostError, ModelError, ServerError
 from cda_db.settings import target as default_target
 from ingest.batch_search import detect_batch
-from ingest.detector import Detector, find_model
+from ingest.detector import Detector, ModelFiles, find_model
+from ingest.detector_torch import TorchDetector
 
 # How long a worker waits for a server that went away, and between looks at others' claims.
 RECONNECT_S = 120.0
@@ -43,6 +44,7 @@ class Work:
     Attributes:
         run: name of the run.
         threads: CPU threads of the detector.
+        device: ``cpu`` for OpenVINO, ``cuda`` (``cuda:1``, ...) for torch on a GPU.
         batch_id: only this batch.
         lease_s: how long a claim is good without renewal.
         wait: stay while other workers hold batches, to take over those that are lost.
@@ -55,6 +57,7 @@ class Work:
     lease_s: float = LEASE_S
     wait: bool = True
     scenes: tuple[str, ...] | None = None
+    device: str = "cpu"
 
 
 def work(task: Work, report: Report = lambda _event, _n: None) -> int:
@@ -70,7 +73,7 @@ def work(task: Work, report: Report = lambda _event, _n: None) -> int:
         ServerError: the server stayed away for RECONNECT_S.
     """
     finished = 0
-    detectors = _Detectors(task.threads)
+    detectors = _Detectors(task)
     with _Link() as link:
         while True:
             batch = link.call(lambda conn: _claim(conn, task))
@@ -122,11 +125,11 @@ def _do(link: _Link, batch: Batch, detectors: _Detectors, task: Work, report: Re
 class _Detectors:
     """The run's detector, loaded once and checked against the registered hash."""
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._loaded: dict[str, Detector] = {}
+    def __init__(self, task: Work) -> None:
+        self._task = task
+        self._loaded: dict[str, Detector | TorchDetector] = {}
 
-    def get(self, batch: Batch) -> Detector:
+    def get(self, batch: Batch) -> Detector | TorchDetector:
         name, sha256 = batch.model["name"], batch.model["sha256"]
         if sha256 not in self._loaded:
             files = find_model(name)
@@ -136,16 +139,22 @@ class _Detectors:
                     f" {batch.run['name']!r} was made with {sha256[:12]}....",
                     "Install the version that the run was made with, or make a new run.",
                 )
-            config = batch.run["config"]
-            self._loaded[sha256] = Detector(
-                files,
-                threads=self._threads,
-                precision=config["precision"],
-                batch=config["detector_batch"],
-                threshold=config["score_threshold"],
-                nms_iou=config["nms_iou"],
-            )
+            self._loaded[sha256] = self._make(files, batch.run["config"])
         return self._loaded[sha256]
+
+    def _make(self, files: ModelFiles, config: dict[str, Any]) -> Detector | TorchDetector:
+        wanted = {"threshold": config["score_threshold"], "nms_iou": config["nms_iou"]}
+        if self._task.device != "cpu":
+            return TorchDetector(
+                files, device=self._task.device, precision=config["precision"], **wanted
+            )
+        return Detector(
+            files,
+            threads=self._task.threads,
+            precision=config["precision"],
+            batch=config["detector_batch"],
+            **wanted,
+        )
 
 
 class _Link:
