@@ -193,6 +193,12 @@ def scene_ids(conn: Connection, body: str) -> list[int]:
     return [row[0] for row in rows]
 
 
+def scene_kinds(conn: Connection, ids: list[int]) -> set[str]:
+    """The kinds, ``image`` or ``elevation``, that are among these scenes."""
+    rows = conn.execute("SELECT DISTINCT kind FROM cda.scene WHERE scene_id = ANY(%s)", [ids])
+    return {row[0] for row in rows}
+
+
 def list_scenes(conn: Connection) -> list[dict[str, Any]]:
     """Every registered scene by name: id, body, kind, size, pixel scale, file."""
     with conn.cursor(row_factory=dict_row) as cursor:

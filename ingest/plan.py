@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from cda_db.connection import Connection, connect
 from cda_db.errors import InputError, NotFoundError
 from cda_db.models import register_model
 from cda_db.runs import Level, Run, RunConfig, add_scenes, create_run, get_run
-from cda_db.scenes import get_scene, scene_ids
+from cda_db.scenes import get_scene, scene_ids, scene_kinds
 from ingest.detector import ModelFiles, default_model_name
 from ingest.detector_files import find_with_precision
 from ingest.tiling import default_levels
@@ -28,7 +28,8 @@ class RunRequest:
         body: the planet; None takes that of the named scenes, which must be one.
         factors: down-sampling factors, separated by commas.
         model: name of the detector; None takes the shipped one.
-        threshold: lowest score; None takes the model's own, chosen on validation data.
+        threshold: lowest score; None takes the model's own, chosen on validation data (for a run
+            of elevation models alone: the model's for those).
         extend: a run of that name and this very configuration gets the scenes instead.
         neighbours: tiles go on past a scene's edges, over other scenes of its pixel grid.
     """
@@ -53,11 +54,11 @@ def plan_run(request: RunRequest, scenes: list[str], *, all_scenes: bool) -> dic
         InputError: a wrong body, level list or scene; a name that is taken.
     """
     files = find_with_precision(request.model or default_model_name(), request.precision)
-    config = configuration(request, files)
     named = expand_names(scenes)
     with connect(role="cda_owner") as conn:
         body = get_body(request.body or _body_of(conn, named))
         ids = scene_ids(conn, body.name) if all_scenes else _ids(conn, named)
+        config = configuration(request, files, scene_kinds(conn, ids))
         model_id = register_model(conn, files.name, files.sha256, files.card)
         store_card(conn, model_id, files.card)
         run = _existing(conn, request, body, model_id, config)
@@ -95,14 +96,23 @@ def _existing(
     return run
 
 
-def configuration(request: RunRequest, files: ModelFiles) -> RunConfig:
-    """The whole configuration; size windows start at the model's smallest box."""
+def configuration(request: RunRequest, files: ModelFiles, kinds: Collection[str] = ()) -> RunConfig:
+    """The whole configuration; size windows start at the model's smallest box.
+
+    Args:
+        request, files: what was asked for, and the model.
+        kinds: those of the scenes. A run of shaded elevation models alone gets the threshold that
+            the model's card has for them: shaded relief scores lower than pictures do.
+    """
     levels = default_levels(parse_factors(request.factors), request.tile_px, request.overlap_px)
     threshold = request.threshold
+    if threshold is None:
+        shaded = set(kinds) == {"elevation"} and "elevation_threshold" in files.card
+        threshold = float(files.card["elevation_threshold" if shaded else "threshold"])
     return RunConfig(
         tile_px=request.tile_px,
         levels=levels,
-        score_threshold=float(files.card["threshold"]) if threshold is None else threshold,
+        score_threshold=threshold,
         iou_threshold=request.iou,
         precision=request.precision,
         neighbours=request.neighbours,
