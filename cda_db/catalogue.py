@@ -174,18 +174,36 @@ def provenance(conn: Connection, detection_id: int) -> dict[str, Any]:
 
 
 def coverage(conn: Connection, run: Run, bin_number: int) -> tuple[int, Ints]:
-    """Imaged ground for a root-2 diameter bin: union over scenes and levels that can show it.
+    """Imaged ground for one root-2 diameter bin, see ``ImagedGround.of``."""
+    return ImagedGround(conn, run).of(bin_number)
+
+
+class ImagedGround:
+    """Imaged ground of a run by root-2 diameter bin: union over scenes and levels that can show it.
 
     Overlaps count once: scenes of one order are united by the masks of their border cells, those
     of several orders as cells of the finest. The area is right to the sampling of each scene's
-    border by sub-cells (docs/pictures-in.md, "Coverage").
-
-    Returns:
-        HEALPix order and (n, 2) half-open ranges of nested cells of that order.
+    border by sub-cells (docs/pictures-in.md, "Coverage"). Bins that the same scenes and levels
+    show share their ground, which is read once.
     """
-    row = conn.execute("SELECT cda.imaged_order(%s)", [run.run_id]).fetchone()
-    assert row is not None  # a function gives one row
-    return int(row[0]), union(int(row[0]), _imaged_parts(conn, run, bin_number))
+
+    def __init__(self, conn: Connection, run: Run) -> None:
+        self.conn, self.run = conn, run
+        self._found: dict[str | None, tuple[int, Ints]] = {}
+
+    def of(self, bin_number: int) -> tuple[int, Ints]:
+        """HEALPix order and (n, 2) half-open ranges of nested cells of that order."""
+        row = self.conn.execute(
+            "SELECT cda.imaged_order(%s), md5(string_agg(format('%%s %%s', scene_id, factor), ','"
+            " ORDER BY scene_id, factor)) FROM cda.bin_coverage(%s, %s)",
+            [self.run.run_id, self.run.run_id, bin_number],
+        ).fetchone()
+        assert row is not None  # an aggregate gives one row
+        order, shown_by = row
+        if shown_by not in self._found:
+            parts = _imaged_parts(self.conn, self.run, bin_number)
+            self._found[shown_by] = order, union(order, parts)
+        return self._found[shown_by]
 
 
 _PARTS = (
@@ -206,7 +224,7 @@ def _imaged_parts(conn: Connection, run: Run, bin_number: int) -> list[tuple[int
         if rolled and rolled[0]
         else "cda.imaged_parts(%s, %s) p"
     )
-    rows = conn.execute(f"{_PARTS} FROM {source}", [run.run_id, bin_number])
+    rows = conn.execute(f"{_PARTS} FROM {source}", [run.run_id, bin_number], binary=True)
     return [(order, pairs(first, stop), pairs(*border)) for order, first, stop, *border in rows]
 
 
@@ -217,5 +235,6 @@ def imaged_layers(conn: Connection, run: Run) -> Iterator[tuple[list[int], int, 
         " GROUP BY layer ORDER BY layer",
         [run.run_id],
     ).fetchall()
+    ground = ImagedGround(conn, run)
     for _, shared in bins:
-        yield shared, *coverage(conn, run, shared[0])
+        yield shared, *ground.of(shared[0])

@@ -153,7 +153,7 @@ def _offset(one: pd.DataFrame, other: pd.DataFrame, shift: float) -> tuple[Float
 
 def _same_pixels(one: pd.DataFrame, other: pd.DataFrame) -> NDArray[np.bool_]:
     """Whether pixels are alike enough that a whole scene does not drift off the grid."""
-    side = np.maximum(other["width"], other["height"]).to_numpy(np.float64)
+    side = other[["width", "height"]].to_numpy(np.float64).max(axis=1)
     a, b, d, e = (one[name].to_numpy(np.float64) for name in "abde")
     pixel = np.sqrt(np.abs(a * e - b * d))
     first, second = (table[[*"abde"]].to_numpy(np.float64) for table in (one, other))

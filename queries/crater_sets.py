@@ -80,8 +80,9 @@ def run_craters(
         table = catalogue.craters(conn, run, min_diameter_m=low_m, max_diameter_m=high_m)
         largest = min(high_m, float(table["diameter_m"].max())) if len(table) else high_m
         first, last = root2_bin([max(low_m, 1.0), max(largest * (1.0 - 1e-9), low_m, 1.0)])
+        ground = catalogue.ImagedGround(conn, run)
         masks = [
-            Coverage.from_ranges(*catalogue.coverage(conn, run, int(k)), at_order=_ORDER)
+            Coverage.from_ranges(*ground.of(int(k)), at_order=_ORDER)
             for k in range(int(first), int(last) + 1)
         ]
     finest = max(mask.order for mask in masks)

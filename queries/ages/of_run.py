@@ -93,7 +93,8 @@ def run_counts(
     )
     last = int(root2_bin(np.nextafter(high, 0) * 1000))
     bins = np.arange(int(root2_bin(low * 1000)), last + 1)
-    areas = [_imaged_km2(conn, run, int(k), region) for k in bins]
+    ground = catalogue.ImagedGround(conn, run)
+    areas = [_imaged_km2(ground, int(k), region) for k in bins]
     edges = np.clip(root2_edge_km(np.append(bins, last + 1)), low, high)
     place = "all imaged ground" if region is None else region.name
     return RunCounts(
@@ -115,9 +116,9 @@ def region_rings(region: Region) -> tuple[Ring, ...]:
     return tuple(rings)
 
 
-def _imaged_km2(conn: Connection, run: Run, root2: int, region: Region | None) -> float:
-    order, ranges = catalogue.coverage(conn, run, root2)
+def _imaged_km2(ground: catalogue.ImagedGround, root2: int, region: Region | None) -> float:
+    order, ranges = ground.of(root2)
     if region is not None:
         ranges = moc.intersect(ranges, region.ranges(order))
     cells = int(np.sum(ranges[:, 1] - ranges[:, 0]))
-    return cells * moc.cell_area_km2(run.body, order)
+    return cells * moc.cell_area_km2(ground.run.body, order)

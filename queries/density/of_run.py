@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -44,7 +45,11 @@ class RunSource:
 
     def coverage(self, root2: int) -> tuple[int, NDArray[np.int64]]:
         """Union of the scenes and levels whose size window holds that bin."""
-        return catalogue.coverage(self.conn, self.run, root2)
+        return self._ground.of(root2)
+
+    @cached_property
+    def _ground(self) -> catalogue.ImagedGround:
+        return catalogue.ImagedGround(self.conn, self.run)
 
     def rollup(self, order: int) -> pd.DataFrame | None:
         """The run's roll-up at that order, if it is that of the present catalogue."""

@@ -19,6 +19,7 @@ from scene_files import (
     write,
 )
 
+from cda_db.errors import SceneError
 from ingest.scene import open_scenes
 from ingest.source import ReadOptions
 
@@ -36,8 +37,6 @@ def test_disc_comes_out_where_it_was_drawn(case, tmp_path: Path) -> None:
 
 
 def test_west_positive_map_that_lost_its_axis_needs_a_statement(tmp_path: Path) -> None:
-    from cda_db.errors import SceneError
-
     disc = Disc(-40.0, 10.0, 4000)
     west = -np.radians(disc.lon) * MARS_R  # westing: positive to the west
     y = np.radians(float(ographic(disc.lat))) * MARS_R
@@ -164,3 +163,47 @@ def test_pds3_label_counts_as_it_says(direction: str, lon: float, tmp_path: Path
     expected = 30.0 + 2800 * pixel_deg / np.cos(np.radians(20.0))
     assert west == pytest.approx(expected, abs=1.1 * pixel_deg)
     assert scene.label["incidence_deg"] == 61.5 and scene.label["instrument"] == "CTX"
+
+
+@pytest.mark.parametrize("direction", ["EAST", "WEST"])
+def test_vicar_label_counts_as_it_says(direction: str, tmp_path: Path) -> None:
+    """GDAL writes the label, counting to the east; the same meridian, 100 E, is 260 W."""
+    disc = Disc(103.0, 16.0, 4000)
+    x = np.radians(disc.lon - 100.0) * MARS_R * np.cos(np.radians(20.0))
+    transform = around((x, np.radians(disc.lat) * MARS_R), PX)
+
+    def to_lonlat(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        lon = 100.0 + np.degrees(x / MARS_R / np.cos(np.radians(20.0)))
+        return lon, np.degrees(y / MARS_R)
+
+    pixels = draw((300, 300), transform, to_lonlat, disc)
+    crs = f"+proj=eqc +lat_ts=20 +lon_0=100 +R={MARS_R} +units=m"
+    path = write(tmp_path / "s.vic", pixels, crs, transform, driver="VICAR")
+    if direction == "WEST":
+        label = path.read_bytes()
+        for old, new in ((b"DIRECTION='EAST'", b"DIRECTION='WEST'"),
+                         (b"CENTER_LONGITUDE=100.0", b"CENTER_LONGITUDE=260.0")):  # fmt: skip
+            assert label.count(old) == 1
+            label = label.replace(old, new)
+        path.write_bytes(label)
+    (scene,) = open_scenes(str(path), body="mars")
+    (found,) = found_discs(scene)
+    assert scene.driver == "VICAR"
+    assert apart_m(found, disc) < scene.pixel_scale_m
+
+
+def test_jpeg2000_keeps_place_and_is_read_to_its_end(tmp_path: Path) -> None:
+    """A lossless JPEG2000 with GeoJP2 boxes, as HiRISE's come; half a file is refused."""
+    disc, crs, transform, to_lonlat = CASES[0]()
+    pixels = draw((300, 300), transform, to_lonlat, disc)
+    path = write(
+        tmp_path / "s.jp2", pixels, crs, transform, driver="JP2OpenJPEG", QUALITY=100,
+        REVERSIBLE="YES",
+    )  # fmt: skip
+    (scene,) = open_scenes(str(path))
+    (found,) = found_discs(scene)
+    assert scene.driver.startswith("JP2")
+    assert apart_m(found, disc) < scene.pixel_scale_m
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(SceneError, match="truncated or damaged"):
+        open_scenes(str(path))
