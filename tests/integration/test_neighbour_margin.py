@@ -42,6 +42,8 @@ ON_SEAM, ON_CORNER, INSIDE = (
 class StandIn:
     """A detector that finds every bright blob, whole or cut, as the drawn disc's box."""
 
+    at_once = 64
+
     def detect(self, tiles: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         found = [[(*np.clip(box, 0, TILE), 0.9) for box in blobs(tile)] for tile in tiles]
         return [np.array(boxes, np.float32).reshape(-1, 5) for boxes in found]
