@@ -21,6 +21,7 @@ from ingest.source import Mask
 from ingest.sphere import Floats
 
 _MOST_BLOCKS = 2**26
+_ROWS = 256
 Counts = NDArray[np.uint16]
 
 
@@ -76,11 +77,17 @@ class Validity:
         """Whether half of the pixels in each square of ``factor`` (a multiple of side) is valid."""
         step = factor // self.side
         rows, columns = (np.arange(0, n, step) for n in self.counts.shape)
-        down = np.add.reduceat(self.counts, rows, axis=0, dtype=np.int64)
-        total = np.add.reduceat(down, columns, axis=1)
         high = np.diff(np.append(np.arange(0, self.height, factor), self.height))
         wide = np.diff(np.append(np.arange(0, self.width, factor), self.width))
-        return np.asarray(2 * total >= high[:, None] * wide[None, :])
+        half = np.zeros((len(rows), len(columns)), dtype=bool)
+        at_once = max(1, _ROWS // step)
+        for start in range(0, len(rows), at_once):  # strips: the counts may be 67 million
+            part = slice(start, start + at_once)
+            strip = self.counts[start * step : (start + at_once) * step]
+            down = np.add.reduceat(strip, rows[part] - start * step, axis=0, dtype=np.int64)
+            total = np.add.reduceat(down, columns, axis=1)
+            half[part] = 2 * total >= high[part, None] * wide[None, :]
+        return half
 
     def only(self, outlines: Sequence[BaseGeometry]) -> Validity:
         """The part in polygons, given in the file's pixel coordinates, to a block."""
