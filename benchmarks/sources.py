@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.rays import draw_diameters, draw_planet, planet_crater_count
 from cda_db.bodies import get_body
-from queries.coverage import cells_of
+from queries.coverage import Coverage, cells_of
 from queries.random_populations import plant_rays
 from queries.rays.counts import SmallCraters
 from queries.rays.field import FIELDS
@@ -80,6 +80,17 @@ def make_mars(seed: int, *, source: bool, rays: bool, craters: int, controls: in
         search(sites, pool, rng).p,
         [_count(d, t, rng) for d, t in zip(diameter, age, strict=True)],
     )
+
+
+def make_unsearched(seed: int, craters: int) -> Mars:
+    """A planet without a source whose rays nobody looked for: cheap, so that many can be made."""
+    rng = np.random.default_rng([seed, 77])
+    lon, lat = Coverage.whole().draw(craters, rng)
+    diameter, age = draw_diameters(craters, rng), rng.uniform(0.0, OLDEST_MA, craters)
+    unit_map = rng.integers(0, len(UNITS_MA), 12 * 4**UNIT_ORDER)
+    counts = [_count(d, t, rng) for d, t in zip(diameter, age, strict=True)]
+    unit = unit_map[cells_of(UNIT_ORDER, lon, lat)]
+    return Mars(lon, lat, diameter, age, unit, np.full(craters, np.nan), counts)
 
 
 def _add_rays(
@@ -185,10 +196,13 @@ def no_source(seed: int, craters: int, controls: int) -> dict[str, Any]:
 @click.command()
 @click.option("--seeds", default=10, show_default=True)
 @click.option("--empty-seeds", default=20, show_default=True)
+@click.option("--unsearched-seeds", default=200, show_default=True, help="Without a ray search.")
 @click.option("--craters", default=2000, show_default=True)
 @click.option("--controls", default=5000, show_default=True)
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
-def main(seeds: int, empty_seeds: int, craters: int, controls: int, form: str) -> None:
+def main(
+    seeds: int, empty_seeds: int, unsearched_seeds: int, craters: int, controls: int, form: str
+) -> None:
     """Measure the ranking.
 
     \b
@@ -201,6 +215,12 @@ def main(seeds: int, empty_seeds: int, craters: int, controls: int, form: str) -
     for seed in range(empty_seeds):
         empty.append(no_source(seed, craters, controls))
         print(empty[-1], file=sys.stderr, flush=True)
+    chances = np.array(
+        [
+            rank_mars(make_unsearched(seed, craters), np.random.default_rng(seed)).chance
+            for seed in range(unsearched_seeds)
+        ]
+    )
     figures = {
         name: {
             "first": sum(t[name]["rank"] == 1 for t in planted),
@@ -218,6 +238,12 @@ def main(seeds: int, empty_seeds: int, craters: int, controls: int, form: str) -
             "reported_of_launch_age": sum(
                 t["reported"] and 0.8 < t["age_first_ma"] < 1.5 for t in empty
             ),
+        },
+        "without_source_unsearched": {
+            "seeds": unsearched_seeds,
+            "chance_at_most_0.05": int((chances <= 0.05).sum()),
+            "chance_at_most_0.2": int((chances <= 0.2).sum()),
+            "chance_at_most_0.5": int((chances <= 0.5).sum()),
         },
         "planted": planted,
         "empty": empty,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cda_db.output import format_option, show_rows
+from cda_db.output import format_option, show_figures, show_rows
 from queries.correction_options import correction_options
 from queries.region_options import RegionChoice, region_options
 
@@ -206,7 +206,8 @@ def csfd(
     help="FILE.diam (area, diameters) or FILE.scc (outline and centres too; needs a region).",
 )
 @region_options
-def counts(run_name: str, span: str, out: Path, region: RegionChoice) -> None:
+@format_option
+def counts(run_name: str, span: str, out: Path, region: RegionChoice, output_format: str) -> None:
     """Write a run's craters as a count file that Craterstats reads.
 
     \b
@@ -226,7 +227,8 @@ def counts(run_name: str, span: str, out: Path, region: RegionChoice) -> None:
         run = get_run(conn, run_name)
         found = run_counts(conn, run, _pair(span), region.of(run.body)).as_counts()
     writer(out, found)
-    click.echo(f"{len(found.diameters_km)} craters on {found.area_km2:g} km2: {out}")
+    figures = {"craters": len(found.diameters_km), "area_km2": found.area_km2, "file": str(out)}
+    show_figures(figures, output_format)
 
 
 @click.command()

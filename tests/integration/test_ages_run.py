@@ -130,9 +130,12 @@ def test_age_command_on_a_run(cda: Callable[..., Result], tmp_path: Path) -> Non
 def test_count_file_of_a_region(target: Target, cda: Callable[..., Result], tmp_path: Path) -> None:
     out = tmp_path / "unit.scc"
     result = cda("query", "counts", "--run", "dated", "--circle", "45,12,300", "--range", "3,8",
-                 "--out", out)  # fmt: skip
+                 "--out", out, "--format", "json")  # fmt: skip
     assert result.exit_code == 0, result.output
     counts = read_counts(out)
+    figures = json.loads(result.stdout)
+    assert figures["craters"] == len(counts.diameters_km)
+    assert figures["area_km2"] == pytest.approx(counts.area_km2)
     with reading(target) as conn:
         run = get_run(conn, "dated")
         found = run_counts(conn, run, (3, 8), Circle(run.body, 45, 12, 300))
