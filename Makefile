@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train setup-workflow demo test test-train weights lint bench lock clean-demo
+.PHONY: help setup setup-train setup-bench setup-workflow demo test test-train weights lint bench lock clean-demo
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-12s %s\n' "$$name" "$$text"; done
@@ -12,6 +12,9 @@ setup: ## PostgreSQL with PostGIS and Q3C, and .venv, where they are missing.
 
 setup-train: ## The same with torch, in .venv-train.
 	@workflow/setup.sh train
+
+setup-bench: ## The same with SAHI, which is measured against, in .venv-bench.
+	@workflow/setup.sh bench
 
 setup-workflow: ## Snakemake, for the cluster workflow, in .venv-workflow.
 	@workflow/setup.sh workflow
@@ -34,11 +37,11 @@ lint: setup ## Style, formatting and types.
 	@.venv/bin/mypy
 
 # Those that compare with torch say in their own words how they are run.
-bench: setup ## Every benchmark that needs no torch; a table each.
+bench: setup-bench ## Every benchmark that needs no torch; a table each.
 	@for file in $$(grep -l __main__ benchmarks/*.py | xargs grep -L venv-train); do \
 	  name=benchmarks.$$(basename "$$file" .py); \
 	  echo "== $$name" >&2; \
-	  .venv/bin/python -m "$$name"; \
+	  .venv-bench/bin/python -m "$$name"; \
 	done
 
 lock: ## Resolve the newest versions into both lock files.

@@ -3,7 +3,8 @@
     python -m benchmarks.side_by_side --detections 100000 --detections 1000000 --format json
 
 Ingest against bare COPY BINARY into an unindexed table; suppression (exact, stored, traceable)
-against fetch + shapely's STRtree in memory + write-back, a PostGIS GiST box join and SAHI's NMS.
+against fetch + shapely's STRtree in memory + write-back (by arrays, and as geopandas does it), a
+PostGIS GiST box join and SAHI's NMS.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def compare(detections: int, *, workers: int, seed: int, folder: Path) -> dict[s
         ours = suppress(target, run, workers=workers)
         suppress_s = time.perf_counter() - started
         suppress_cpu_s = probe.read(conn).server_cpu_s - after.server_cpu_s
-        rivals = _rivals(conn, run, n)
+        rivals = _rivals(target, conn, run, n)
     cpu_ours = middle.server_cpu_s - before.server_cpu_s + sum(t.cpu_s for t in pushed)
     cpu_floor = after.server_cpu_s - middle.server_cpu_s + floor_cpu_s
     report: dict[str, Any] = {
@@ -79,6 +80,10 @@ def compare(detections: int, *, workers: int, seed: int, folder: Path) -> dict[s
         report["ratios"]["the same by processor seconds"] = round(
             rivals["shapely"]["cpu_s"] / suppress_cpu_s, 3
         )
+    if "geopandas" in rivals:
+        report["ratios"]["geopandas with read_postgis and to_postgis / suppression"] = round(
+            rivals["geopandas"]["seconds"] / suppress_s, 3
+        )
     if "seconds" in rivals.get("sahi", {}):
         report["ratios"]["SAHI's NMS alone / suppression"] = round(
             rivals["sahi"]["seconds"] / suppress_s, 3
@@ -89,11 +94,13 @@ def compare(detections: int, *, workers: int, seed: int, folder: Path) -> dict[s
     return report
 
 
-def _rivals(conn: Any, run: Any, n: int) -> dict[str, Any]:
+def _rivals(target: Any, conn: Any, run: Any, n: int) -> dict[str, Any]:
     """The others, one after the other, each with the machine as free as we had it."""
+    from benchmarks.geopandas_nms import geopandas_nms
     from benchmarks.gist_join import gist_join
     from benchmarks.sahi_nms import sahi_nms
     from benchmarks.shapely_nms import fetch, suppress_in_memory, write_back
+    from cda_db.connection import engine
 
     if n > MEMORY_LIMIT:
         return {"not run": f"{n} rows do not fit the memory of the in-memory paths"}
@@ -110,6 +117,7 @@ def _rivals(conn: Any, run: Any, n: int) -> dict[str, Any]:
             "kept": int((verdict < 0).sum()), "fetch": round(fetched - started, 2), **stages,
             "write back": round(done - written, 2),
         },
+        "geopandas": geopandas_nms(engine(target), run, run.iou_threshold),
         "sahi": sahi_nms(rows, run.iou_threshold),
     }  # fmt: skip
     pairs, seconds = gist_join(conn, run)

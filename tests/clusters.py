@@ -81,11 +81,16 @@ def joined(parts: list[Detections]) -> Detections:
     )  # fmt: skip
 
 
+def places(conn: Connection, run: Run, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rank of each detection among equals, by content."""
+    rank = content_order(conn, run)
+    return np.array([(rank[i >> 22] << 22) + (i & (1 << 22) - 1) for i in ids.tolist()])
+
+
 def expected(conn: Connection, run: Run, found: Detections, ids: NDArray[np.int64],
              threshold: float = 0.3) -> dict[int, tuple[int, float] | None]:  # fmt: skip
     """detection_id -> None (kept) or (crater_id, iou), by brute force."""
-    rank = content_order(conn, run)
-    place = np.array([(rank[i >> 22] << 22) + (i & (1 << 22) - 1) for i in ids.tolist()])
+    place = places(conn, run, ids)
     verdicts = greedy_nms(
         found.lon, found.lat, found.diameter_m.astype(float), found.score.astype(float), place,
         radius_m=MARS, threshold=threshold,

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Resolve pyproject.toml anew into requirements.lock, requirements-train.lock and
-# requirements-workflow.lock.
+# Resolve pyproject.toml anew into requirements.lock, requirements-train.lock,
+# requirements-bench.lock and requirements-workflow.lock.
 #
 # The files hold names and versions only: no local versions (torch's CPU build is one), no hashes
 # of this machine's wheels, no index.
@@ -42,4 +42,5 @@ resolve() {
 
 resolve requirements.lock dev
 resolve requirements-train.lock dev train
+resolve requirements-bench.lock dev bench
 resolve requirements-workflow.lock workflow

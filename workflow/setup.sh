@@ -3,6 +3,7 @@
 #
 #   workflow/setup.sh base     PostgreSQL with PostGIS and Q3C, Python, .venv from requirements.lock
 #   workflow/setup.sh train    the same, and .venv-train from requirements-train.lock (torch)
+#   workflow/setup.sh bench    the same, and .venv-bench from requirements-bench.lock (SAHI)
 #   workflow/setup.sh workflow .venv-workflow from requirements-workflow.lock (Snakemake alone: it
 #                              wants an older SQLAlchemy than the project has)
 #
@@ -138,8 +139,9 @@ main() {
   case "${1:-}" in
     base) system && environment .venv requirements.lock ;;
     train) system && environment .venv-train requirements-train.lock ;;
+    bench) system && environment .venv-bench requirements-bench.lock ;;
     workflow) environment .venv-workflow requirements-workflow.lock alone ;;
-    *) die "Unknown word '${1:-}'." "Use: workflow/setup.sh base|train|workflow" ;;
+    *) die "Unknown word '${1:-}'." "Use: workflow/setup.sh base|train|bench|workflow" ;;
   esac
 }
 
