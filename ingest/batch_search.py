@@ -20,6 +20,9 @@ from ingest.detector_torch import TorchDetector
 from ingest.reader import TileReader
 from ingest.tiling import TileGrid
 
+# Row and column of each tile, pictures and validity, uint8 and bool (n, tile, tile).
+_Part = tuple[list[int], list[int], NDArray[np.uint8], NDArray[np.bool_]]
+
 
 def detect_batch(
     batch: Batch, detector: Detector | TorchDetector, lost: Callable[[], bool] = lambda: False
@@ -45,8 +48,9 @@ def detect_batch(
         tile_margin(batch),
         batch.neighbours,
     ) as reader:
-        for rows, columns, tiles, valid in _together(
-            _ahead(reader, batch.row_start, batch.row_stop), detector.at_once
+        rows_of_tiles = range(batch.row_start, batch.row_stop)
+        for rows, columns, tiles, valid in _ahead(
+            _together(reader, rows_of_tiles, detector.at_once)
         ):
             if lost():
                 raise LeaseLostError(
@@ -92,17 +96,15 @@ def _on_scene(
     return np.asarray(across & (boxes[:, 3] + y > 0) & (boxes[:, 1] + y < high))
 
 
-def _together(
-    rows: Iterator[tuple[int, Any]], at_once: int
-) -> Iterator[tuple[list[int], list[int], Any, Any]]:
+def _together(reader: TileReader, rows: range, at_once: int) -> Iterator[_Part]:
     """Tiles of narrow scenes' rows taken together, so that no detector thread waits for a row.
 
     Yields:
         rows and columns of about ``at_once`` tiles, or of one longer row; pictures and validity.
     """
     waiting: list[tuple[int, list[int], Any, Any]] = []
-    for row, (columns, tiles, valid) in rows:
-        waiting.append((row, columns, tiles, valid))
+    for row in rows:
+        waiting.append((row, *reader.read_row(row)))
         if sum(len(entry[1]) for entry in waiting) >= at_once:
             yield _joined(waiting)
             waiting = []
@@ -110,9 +112,7 @@ def _together(
         yield _joined(waiting)
 
 
-def _joined(
-    waiting: list[tuple[int, list[int], Any, Any]],
-) -> tuple[list[int], list[int], Any, Any]:
+def _joined(waiting: list[tuple[int, list[int], Any, Any]]) -> _Part:
     rows = [row for row, columns, _, _ in waiting for _ in columns]
     columns = [column for _, entry, _, _ in waiting for column in entry]
     if len(waiting) == 1:
@@ -121,15 +121,13 @@ def _joined(
     return rows, columns, tiles, valid
 
 
-def _ahead(reader: TileReader, start: int, stop: int) -> Iterator[tuple[int, Any]]:
-    """Rows of tiles, each read by a thread while the one before it is in use."""
+def _ahead(parts: Iterator[_Part]) -> Iterator[_Part]:
+    """Parts, each read by a thread while the one before it is in use."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read") as pool:
-        coming = pool.submit(reader.read_row, start)
-        for row in range(start, stop):
-            current = coming.result()
-            if row + 1 < stop:
-                coming = pool.submit(reader.read_row, row + 1)
-            yield row, current
+        coming = pool.submit(next, parts, None)
+        while (current := coming.result()) is not None:
+            coming = pool.submit(next, parts, None)
+            yield current
 
 
 def invalid_share(boxes: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float64]:

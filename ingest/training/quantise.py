@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import logging
 import os
 import re
 from collections.abc import Sequence
@@ -167,4 +168,5 @@ def _load_nncf() -> Any:
             f"The package {error.name} is missing.",
             "Install the extra: pip install 'crater-db[train]' (see docs/detector.md).",
         ) from error
+    nncf.set_log_level(logging.WARNING)
     return nncf
