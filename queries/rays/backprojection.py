@@ -59,6 +59,13 @@ class Clusters:
         return len(self.lon_deg)
 
 
+def no_clusters(craters: int) -> Clusters:
+    """Nothing found among so many craters."""
+    none = np.zeros(0)
+    label = np.full(craters, -1)
+    return Clusters(none, none, np.zeros(0, np.int64), none, none, none, none, label)
+
+
 def find_clusters(
     lon_deg: Floats,
     lat_deg: Floats,
@@ -155,13 +162,15 @@ def crossings(
     *,
     largest_error_deg: float = 15.0,
     least_angle_deg: float = 10.0,
+    most: int = 1000,
 ) -> tuple[Floats, Floats]:
     """Where the great circles of two clusters' axes cross, lon_deg and lat_deg.
 
-    Only axes known within `largest_error_deg`, crossings within `outer_deg` of both clusters,
-    and circles that meet at `least_angle_deg` or more.
+    Only axes known within `largest_error_deg`, of these the `most` best known; crossings within
+    `outer_deg` of both clusters, and circles that meet at `least_angle_deg` or more.
     """
-    sharp = clusters.axis_error_deg <= largest_error_deg
+    sharp = np.argsort(clusters.axis_error_deg, kind="stable")[:most]
+    sharp = sharp[clusters.axis_error_deg[sharp] <= largest_error_deg]
     lon, lat = clusters.lon_deg[sharp], clusters.lat_deg[sharp]
     pole = great_circle_pole(lon, lat, clusters.axis_deg[sharp])
     first, second = np.triu_indices(len(lon), k=1)

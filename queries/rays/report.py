@@ -13,9 +13,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from cda_db.bodies import Body
 from cda_db.errors import InputError, NotFoundError
 from queries.crater_sets import CraterSet
-from queries.rays.backprojection import Clusters, find_clusters, pointing_scores
+from queries.rays.backprojection import (
+    Clusters,
+    crossings,
+    find_clusters,
+    no_clusters,
+    pointing_scores,
+)
 from queries.rays.counts import SmallCraters
 from queries.rays.describe import Ray, describe_rays
 from queries.rays.field import get_field
@@ -33,6 +40,9 @@ class RayReport:
         primaries: one row a candidate, best first: crater_id, lon, lat, diameter_m, t, p,
             smallest_p, q, rank, rays, pointing, pointing_p, clusters_in_reach.
         rays: one row a ray of a candidate with p <= the asked rate, outlines as geometry.
+        clusters: the second witness: one row a cluster of small craters with its long axis; empty
+            without pointing.
+        crossings: where the great circles of the best known axes cross, within reach of both.
         figures: what is printed.
         found: the search.
         described: the rays by candidate.
@@ -40,6 +50,8 @@ class RayReport:
 
     primaries: gpd.GeoDataFrame
     rays: gpd.GeoDataFrame
+    clusters: gpd.GeoDataFrame
+    crossings: gpd.GeoDataFrame
     figures: dict[str, Any]
     found: RaySearch
     described: dict[int, list[Ray]]
@@ -98,11 +110,14 @@ def ray_report(
         rank=found.rank,
         rays=[len(described.get(i, [])) for i in range(len(primaries))],
     )
+    clusters = small_clusters(small) if pointing else no_clusters(len(small))
     if pointing:
-        _add_pointing(table, small, found)
+        _add_pointing(table, clusters, found)
     return RayReport(
         primaries=table.sort_values("rank", ignore_index=True),
         rays=_ray_table(primaries, described),
+        clusters=_cluster_table(clusters, body),
+        crossings=_crossing_table(clusters, float(sites.edges_deg[:, -1].max()), body),
         figures=_figures(found, field),
         found=found,
         described=described,
@@ -126,9 +141,27 @@ def small_clusters(small: CraterSet) -> Clusters:
     return find_clusters(small.lon_deg, small.lat_deg, flags.flagged, flags.area_sr, flags.edges)
 
 
-def _add_pointing(table: gpd.GeoDataFrame, small: CraterSet, found: RaySearch) -> None:
+def _cluster_table(clusters: Clusters, body: Body) -> gpd.GeoDataFrame:
+    """One row a cluster; extents on the ground."""
+    km = float(np.radians(1.0)) * body.radius_m / 1000.0
+    table = {
+        "members": clusters.members,
+        "length_km": clusters.length_deg * km,
+        "width_km": clusters.width_deg * km,
+        "axis_deg": clusters.axis_deg,
+        "axis_error_deg": clusters.axis_error_deg,
+    }
+    points = gpd.points_from_xy(clusters.lon_deg, clusters.lat_deg)
+    return gpd.GeoDataFrame(table, geometry=points, crs=body.crs())
+
+
+def _crossing_table(clusters: Clusters, outer_deg: float, body: Body) -> gpd.GeoDataFrame:
+    points = gpd.points_from_xy(*crossings(clusters, outer_deg))
+    return gpd.GeoDataFrame(geometry=points, crs=body.crs())
+
+
+def _add_pointing(table: gpd.GeoDataFrame, clusters: Clusters, found: RaySearch) -> None:
     """Scores of the second witness, and their rank among the controls."""
-    clusters = small_clusters(small)
     scores = []
     for sites in (found.candidates, found.controls):
         edges = sites.edges_deg
@@ -179,7 +212,9 @@ def _ray_table(primaries: CraterSet, described: dict[int, list[Ray]]) -> gpd.Geo
 
 
 def write_rays(path: Path, report: RayReport) -> None:
-    """Write a GeoPackage with the layers `primaries` and `rays`.
+    """Write a GeoPackage with the layers `primaries`, `rays`, `clusters` and `crossings`.
+
+    The last two only where there are any.
 
     Raises:
         InputError: another kind of file.
@@ -189,6 +224,9 @@ def write_rays(path: Path, report: RayReport) -> None:
     path.unlink(missing_ok=True)
     report.primaries.to_file(path, layer="primaries", driver="GPKG", engine="pyogrio")
     report.rays.to_file(path, layer="rays", driver="GPKG", engine="pyogrio")
+    for layer, table in (("clusters", report.clusters), ("crossings", report.crossings)):
+        if len(table):
+            table.to_file(path, layer=layer, driver="GPKG", engine="pyogrio")
 
 
 def candidate_figure(

@@ -24,6 +24,7 @@ from queries.rays.describe import (
 )
 from queries.rays.field import FIELDS
 from queries.rays.search import RaySearch, draw_controls, measure_sites, search
+from queries.secondaries.clustering import clustered
 from queries.secondaries.voronoi import voronoi_cells
 from queries.sphere import bearing_deg, destination, separation_deg
 
@@ -215,6 +216,20 @@ def test_clusters_point_back_at_their_primary() -> None:
     score, reach = pointing_scores(clusters, lon, lat, np.full(501, 1.0), np.full(501, 60.0))
     assert score.argmax() == 0
     assert reach[0] == 12
+
+
+def test_planted_clusters_are_found_and_point_back() -> None:
+    """From bare positions: flags, clusters and axes are all inferred among 3,000 others."""
+    rng = np.random.default_rng(10)
+    streaks, background = _streaks(rng), WHOLE.draw(3000, rng)
+    x, y = np.append(streaks[0], background[0]), np.append(streaks[1], background[1])
+    flags = clustered(x, y, WHOLE)
+    clusters = find_clusters(x, y, flags.flagged, flags.area_sr, flags.edges)
+    assert len(clusters) >= 10
+    others = WHOLE.draw(500, rng)
+    lon, lat = np.append(LON0, others[0]), np.append(LAT0, others[1])
+    score, _ = pointing_scores(clusters, lon, lat, np.full(501, 1.0), np.full(501, 60.0))
+    assert score.argmax() == 0
 
 
 def test_great_circles_of_the_axes_cross_at_the_primary() -> None:

@@ -82,6 +82,9 @@ def test_rays_and_sources_of_a_file(crater_file: Path, tmp_path: Path) -> None:
     assert found["primaries"] == 30
     assert len(found["first"]) == 10
     assert len(gpd.read_file(out, layer="primaries")) == 30
+    clusters = gpd.read_file(out, layer="clusters")
+    assert clusters["members"].sum() >= 100  # of the 200 planted
+    assert "Mars" in clusters.crs.name
     assert plot.stat().st_size > 10_000
     page, table = tmp_path / "page.png", tmp_path / "sources.gpkg"
     words = [
