@@ -26,7 +26,7 @@ from queries.rays.counts import SmallCraters
 from queries.rays.field import FIELDS
 from queries.rays.search import draw_controls, measure_sites, search
 from queries.sources.candidates import Candidates, EjectaCount, FormationAge, weigh
-from queries.sources.chance import chance_maxima
+from queries.sources.chance import SIMULATIONS, chance_maxima
 from queries.sources.groups import get_group
 from queries.sources.ranking import Ranking, rank
 from queries.sphere import Floats, lonlat
@@ -131,7 +131,13 @@ def _count(diameter_m: float, age_ma: float, rng: np.random.Generator) -> Ejecta
     return EjectaCount(int(rng.poisson(per_ma * age_ma * scatter)), per_ma)
 
 
-def rank_mars(mars: Mars, rng: np.random.Generator, *, with_rays: bool = True) -> Ranking:
+def rank_mars(
+    mars: Mars,
+    rng: np.random.Generator,
+    *,
+    with_rays: bool = True,
+    simulations: int = SIMULATIONS,
+) -> Ranking:
     """Rank its craters for the depleted shergottites; a third of the ground is not mapped."""
     low, high = np.array(UNITS_MA).T[:, mars.unit]
     unmapped = rng.random(len(mars.unit)) < 1.0 / 3.0
@@ -149,7 +155,7 @@ def rank_mars(mars: Mars, rng: np.random.Generator, *, with_rays: bool = True) -
     )
     group = get_group("depleted-shergottites")
     rows = weigh(candidates, group)
-    return rank(rows, len(candidates), chance_maxima(candidates, rows, group, rng))
+    return rank(rows, len(candidates), chance_maxima(candidates, rows, group, rng, simulations))
 
 
 def trial(seed: int, craters: int, controls: int) -> dict[str, Any]:
@@ -193,10 +199,21 @@ def no_source(seed: int, craters: int, controls: int) -> dict[str, Any]:
     }
 
 
+def unsearched_chances(seeds: int, craters: int) -> Floats:
+    """`chance` of planets without a source and without a ray search: it should be uniform."""
+    chances = [
+        rank_mars(
+            make_unsearched(seed, craters), np.random.default_rng(seed), simulations=199
+        ).chance
+        for seed in range(seeds)
+    ]
+    return np.array(chances)
+
+
 @click.command()
 @click.option("--seeds", default=10, show_default=True)
 @click.option("--empty-seeds", default=20, show_default=True)
-@click.option("--unsearched-seeds", default=200, show_default=True, help="Without a ray search.")
+@click.option("--unsearched-seeds", default=100, show_default=True, help="Without a ray search.")
 @click.option("--craters", default=2000, show_default=True)
 @click.option("--controls", default=5000, show_default=True)
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
@@ -215,12 +232,7 @@ def main(
     for seed in range(empty_seeds):
         empty.append(no_source(seed, craters, controls))
         print(empty[-1], file=sys.stderr, flush=True)
-    chances = np.array(
-        [
-            rank_mars(make_unsearched(seed, craters), np.random.default_rng(seed)).chance
-            for seed in range(unsearched_seeds)
-        ]
-    )
+    chances = unsearched_chances(unsearched_seeds, craters)
     figures = {
         name: {
             "first": sum(t[name]["rank"] == 1 for t in planted),
