@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import Result
 from numpy.typing import NDArray
 from rasterio.transform import Affine
 from rows import scene
@@ -19,7 +22,7 @@ from cda_db.catalogue import craters, provenance
 from cda_db.connection import Connection, connect
 from cda_db.margins import Neighbour, neighbour_pairs
 from cda_db.models import register_model
-from cda_db.runs import Level, Run, RunConfig, add_scenes, create_run
+from cda_db.runs import Level, Run, RunConfig, add_scenes, create_run, get_run
 from cda_db.scenes import Scene, register_scene
 from cda_db.settings import Target
 from cda_db.suppression import suppress
@@ -186,6 +189,35 @@ def test_a_neighbour_that_was_replaced_is_refused(database: Target, tmp_path: Pa
         write(tmp_path / "se.tif", np.full((240, 320), 7, np.uint8), MARS, PLACE)
         with pytest.raises(Exception, match=r"se\.tif is not the file any more"):
             detect_batch(batch, StandIn())  # type: ignore[arg-type]
+
+
+def test_the_option_is_part_of_the_configuration(
+    cda: Callable[..., Result], conn: Connection, tmp_path: Path
+) -> None:
+    """Recorded, in the hash, and not to be changed by --extend; older runs, without the word, go on
+    as runs without neighbours."""
+    quarters(tmp_path, picture(INSIDE))
+    assert cda("ingest", "scenes", tmp_path, "--body", "mars").exit_code == 0
+    create = ["ingest", "run", "create", "seams", "nw", "ne", "--levels", "1", "--format", "json"]
+    made = cda(*create, "--neighbours")
+    assert made.exit_code == 0, made.output
+    assert get_run(conn, "seams").config["neighbours"] is True
+    assert conn.execute("SELECT count(*) FROM cda.run_neighbour").fetchone() == (2,)
+    assert cda(*create, "--extend").exit_code == 2
+    assert cda(*create, "sw", "--neighbours", "--extend").exit_code == 0
+    conn.rollback()
+    assert conn.execute("SELECT count(*) FROM cda.run_neighbour").fetchone() == (6,)
+    plain = [word if word != "seams" else "plain" for word in create]
+    assert cda(*plain).exit_code == 0
+    assert (
+        json.loads(cda(*plain, "--extend").stdout)["config_sha256"]
+        != json.loads(made.stdout)["config_sha256"]
+    )
+    conn.execute("ALTER TABLE cda.run DISABLE TRIGGER run_immutable")
+    conn.execute("UPDATE cda.run SET config = config - 'neighbours' WHERE name = 'plain'")
+    conn.commit()
+    assert cda(*plain, "--extend").exit_code == 0
+    assert cda(*plain, "--extend", "--neighbours").exit_code == 2
 
 
 def table(**changes: object) -> pd.DataFrame:
