@@ -16,6 +16,7 @@ from cda_db.connection import connect
 from cda_db.runs import get_run
 from cda_db.settings import Target
 from ingest.finish import make_catalogue
+from ingest.training.run_evaluation import RunQuestion, evaluate_run
 from workflow import demo
 from workflow.demo_data import DemoData, find_demo_data
 
@@ -50,6 +51,12 @@ def test_mars(
     here = (np.asarray(away_m) < 500) & (np.abs(found["diameter_m"] / 10_260 - 1) < 0.1)
     assert here.sum() == 1
     assert demo.n_matched(data.listed, found, mars) >= 0.9 * len(data.listed)
+    # the same by `cda model evaluate --run`: one to one, craters whole on imaged ground
+    listed = str(sample_data("mars_themis_georef/craters.csv"))
+    with connect(role="cda_reader") as conn:
+        report = evaluate_run(conn, RunQuestion(data.name, listed, min_km=1.5, max_km=40.0))
+    assert report["figures"]["recall"] >= 0.9
+    assert abs(report["diameters"]["bias"]) < 0.05
 
 
 def test_moon(database: Target, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
