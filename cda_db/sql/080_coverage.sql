@@ -47,18 +47,18 @@ BEGIN ATOMIC
     ), level AS (
         SELECT l.*, low, high, least_m <= low AND most_m >= high AS alone
         FROM cda.scene_levels(bin_coverage.run_id) l, edges WHERE least_m < high AND most_m > low
-    ), whole AS (
-        SELECT l.scene_id, bool_or(alone) AS alone, min(l.factor) AS finest
-        FROM level l GROUP BY l.scene_id, low, high
-        -- windows that join can hold together what none holds alone
-        HAVING range_agg(numrange(least_m::numeric, most_m::numeric, '[]'))
-            @> numrange(low::numeric, high::numeric)
+    ), placed AS (  -- by windows: a join of thousands of scenes with themselves would be a loop
+        SELECT l.scene_id, l.factor, alone, bool_or(alone) OVER (PARTITION BY l.scene_id) AS by_one,
+            min(l.factor) OVER (PARTITION BY l.scene_id) AS finest,
+            -- windows that join can hold together what none holds alone
+            range_agg(numrange(least_m::numeric, most_m::numeric, '[]'))
+                OVER (PARTITION BY l.scene_id) @> numrange(low::numeric, high::numeric) AS whole
+        FROM level l
     )
-    SELECT DISTINCT l.scene_id, (
+    SELECT DISTINCT p.scene_id, (
         SELECT max(c.factor) FROM cda.scene_coverage c
-        WHERE c.scene_id = l.scene_id AND c.factor <= greatest(l.factor, 1))
-    FROM level l JOIN whole w USING (scene_id)
-    WHERE l.alone OR NOT w.alone AND l.factor = w.finest;
+        WHERE c.scene_id = p.scene_id AND c.factor <= greatest(p.factor, 1))
+    FROM placed p WHERE whole AND (alone OR NOT by_one AND p.factor = finest);
 END;
 COMMENT ON FUNCTION cda.bin_coverage(int, int) IS
 'The rows of scene_coverage on whose ground a run could find every crater of a root-2 bin: of each
