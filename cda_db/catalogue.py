@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from psycopg import sql
 
+from cda_db.bulk import fetch_arrays
 from cda_db.cells import Ints, union
 from cda_db.connection import Connection
 from cda_db.errors import NotFoundError, StateError
@@ -19,7 +19,7 @@ from cda_db.runs import Run
 from cda_db.scenes import pairs
 
 Box = tuple[float, float, float, float]
-_CRATER_COLUMNS = ("crater_id", "lon", "lat", "diameter_m", "score")
+_CRATER_COLUMNS = {"crater_id": "i8", "lon": "f8", "lat": "f8", "diameter_m": "f4", "score": "f4"}
 
 
 def frame(conn: Connection, query: str, params: object = None) -> pd.DataFrame:
@@ -100,9 +100,8 @@ def craters(
         sql.SQL(", ").join(sql.Identifier("c", name) for name in _CRATER_COLUMNS),
         sql.SQL(" AND ").join(conditions),
     )
-    found = frame(conn, query.as_string(conn), params)
-    kinds = {"crater_id": np.int64, "lon": float, "lat": float, "diameter_m": float, "score": float}
-    return found.astype(kinds)
+    found = pd.DataFrame(fetch_arrays(conn, query, _CRATER_COLUMNS, params))
+    return found.astype({"diameter_m": float, "score": float})
 
 
 def _box_condition(box: Box, params: dict[str, Any]) -> sql.SQL:

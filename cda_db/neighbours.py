@@ -7,6 +7,7 @@ import pandas as pd
 import psycopg
 from numpy.typing import ArrayLike
 
+from cda_db.bulk import fetch_arrays
 from cda_db.catalogue import require_catalogue
 from cda_db.connection import Connection
 from cda_db.errors import InputError
@@ -76,24 +77,24 @@ def _query(
 ) -> pd.DataFrame:
     require_catalogue(conn, run)
     marks = ", ".join(
-        f"%s::{kind}"
-        for kind in {
-            "craters_within": ("float8", "float8", "float8"),
-            "nearest_craters": ("float8", "float8", "int"),
-            "craters_near": ("float8[]", "float8[]", "float8"),
-        }[function]
+        f"%(a{k})s::{kind}"
+        for k, kind in enumerate(
+            {
+                "craters_within": ("float8", "float8", "float8"),
+                "nearest_craters": ("float8", "float8", "int"),
+                "craters_near": ("float8[]", "float8[]", "float8"),
+            }[function]
+        )
     )
     names = [*(["point"] if function == "craters_near" else []), *_KINDS]
+    kinds = {name: _KINDS.get(name, "i8") for name in names}
+    statement = f"SELECT {columns} FROM cda.{function}(%(run)s, {marks})"
+    params = {"run": run.run_id, **{f"a{k}": value for k, value in enumerate(arguments)}}
     try:
-        with conn.transaction(), conn.cursor(binary=True) as cursor:
-            cursor.execute(
-                f"SELECT {columns} FROM cda.{function}(%s, {marks})", [run.run_id, *arguments]
-            )
-            rows = np.array(
-                cursor.fetchall(), dtype=[(name, _KINDS.get(name, "i8")) for name in names]
-            )
+        with conn.transaction():
+            found = fetch_arrays(conn, statement, kinds, params)
     except psycopg.errors.InvalidParameterValue as error:
         raise InputError(
             f"Not possible: {error.diag.message_primary}.", error.diag.message_hint or ""
         ) from error
-    return pd.DataFrame({name: rows[name] for name in names})
+    return pd.DataFrame(found)

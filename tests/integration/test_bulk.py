@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cda_db import bulk
-from cda_db.bulk import copy_arrays
+from cda_db.bulk import copy_arrays, fetch_arrays
 from cda_db.connection import Connection, connect
 from cda_db.settings import Target
 
@@ -100,3 +100,44 @@ def test_another_width_than_the_columns_is_refused(conn: Connection) -> None:
     make_table(conn)
     with pytest.raises(psycopg.errors.InvalidBinaryRepresentation):
         copy_arrays(conn, "wire", {"i2": np.arange(3, dtype=np.int64)})
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(columns=columns())
+def test_arrays_come_back_as_they_went(conn: Connection, columns: dict[str, np.ndarray]) -> None:
+    make_table(conn)
+    n = len(columns["i2"])
+    copy_arrays(conn, "wire", {**columns, "place": np.arange(n)})
+    query = f"SELECT {', '.join(TYPES)} FROM cda.wire WHERE place >= %(least)s ORDER BY place"
+    got = fetch_arrays(conn, query, {name: name for name in TYPES}, {"least": 0})
+    for name, values in columns.items():
+        np.testing.assert_array_equal(got[name], values)
+        assert got[name].dtype == values.dtype
+    conn.rollback()
+
+
+def test_rows_of_many_chunks(conn: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "_CHUNK_BYTES", 1000)
+    query = "SELECT k, k::float8 / 7 FROM generate_series(1::bigint, 20000) AS k"
+    got = fetch_arrays(conn, query, {"k": "i8", "part": "f8"})
+    np.testing.assert_array_equal(got["k"], np.arange(1, 20001))
+    np.testing.assert_array_equal(got["part"], np.arange(1, 20001) / 7)
+
+
+@pytest.mark.parametrize(
+    ("query", "columns"),
+    [
+        ("SELECT 1::int", {"a": "i8"}),
+        ("SELECT NULL::int", {"a": "i4"}),
+        ("SELECT 1::int, 2::int", {"a": "i4"}),
+        ("SELECT k::int, NULLIF(k, 900)::float8 FROM generate_series(1, 1000) AS k",
+         {"a": "i4", "b": "f8"}),
+    ],
+)  # fmt: skip
+def test_another_type_or_a_null_is_refused(
+    conn: Connection, query: str, columns: dict[str, str]
+) -> None:
+    with pytest.raises(ValueError, match=r"column|rows"):
+        fetch_arrays(conn, query, columns)
