@@ -79,14 +79,16 @@ def masks_of(inside: NDArray[np.bool_]) -> Ints:
 
 
 def border_ranges(border: Ints) -> Ints:
-    """The parts of border cells as ranges three orders finer."""
-    found = [EMPTY]
-    for start in range(0, len(border), _AT_ONCE):
-        cell, mask = border[start : start + _AT_ONCE].T
+    """The parts of border cells as ranges three orders finer; cells ascend."""
+    full = border[:, 1] == -1
+    found = [SUB_CELLS * to_ranges(border[full, 0])]
+    mixed = border[~full]
+    for start in range(0, len(mixed), _AT_ONCE):
+        cell, mask = mixed[start : start + _AT_ONCE].T
         octets = np.ascontiguousarray(mask, dtype="<i8").view(np.uint8).reshape(-1, 8)
         inside = np.unpackbits(octets, axis=1, bitorder="little").astype(bool)
         found.append(to_ranges((cell[:, None] * SUB_CELLS + np.arange(SUB_CELLS))[inside]))
-    return np.concatenate(found)
+    return merge(np.concatenate(found))
 
 
 def union(order: int, parts: Iterable[tuple[int, Ints, Ints]]) -> Ints:

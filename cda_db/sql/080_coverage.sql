@@ -82,21 +82,19 @@ BEGIN ATOMIC
         SELECT c.coverage_order, x.cell, bit_or(x.mask) AS mask
         FROM chosen c, LATERAL unnest(c.border_cells, c.border_masks) AS x (cell, mask)
         GROUP BY 1, 2
-    ), part AS (  -- neighbours make most of the border whole
-        SELECT b.* FROM border b JOIN whole w USING (coverage_order) WHERE NOT w.ranges @> b.cell
+    ), part AS (
+        -- what neighbours make whole stays here, with a full mask: ranges cost ten times more
+        SELECT b.coverage_order, array_agg(b.cell ORDER BY b.cell) AS cells,
+               array_agg(b.mask ORDER BY b.cell) AS masks
+        FROM border b JOIN whole w USING (coverage_order) WHERE NOT w.ranges @> b.cell GROUP BY 1
     )
-    SELECT w.coverage_order,
-        w.ranges + coalesce((SELECT range_agg(int8range(p.cell, p.cell + 1)) FROM part p
-                             WHERE p.coverage_order = w.coverage_order AND p.mask = -1), '{}'),
-        coalesce((SELECT array_agg(p.cell ORDER BY p.cell) FROM part p
-                  WHERE p.coverage_order = w.coverage_order AND p.mask <> -1), '{}'),
-        coalesce((SELECT array_agg(p.mask ORDER BY p.cell) FROM part p
-                  WHERE p.coverage_order = w.coverage_order AND p.mask <> -1), '{}')
-    FROM whole w ORDER BY 1;
+    SELECT w.coverage_order, w.ranges, coalesce(p.cells, '{}'), coalesce(p.masks, '{}')
+    FROM whole w LEFT JOIN part p USING (coverage_order) ORDER BY 1;
 END;
 COMMENT ON FUNCTION cda.imaged_parts(int, int) IS
 'Imaged ground for a root-2 bin of a run, overlaps counted once: for each HEALPix order that its
-scenes have, whole cells, and border cells with the mask of their 64 sub-cells.
+scenes have, whole cells, and border cells with the mask of their 64 sub-cells (all, if neighbours
+make them whole).
 Example: SELECT cell_order, cardinality(border_cells) FROM cda.imaged_parts(7, 0)';
 
 CREATE OR REPLACE FUNCTION cda.at_order(ranges int8multirange, from_order int, to_order int)
@@ -119,9 +117,12 @@ BEGIN ATOMIC
     SELECT coalesce(range_agg(x), '{}') FROM (
         SELECT int8range(lower(r) << 6, upper(r) << 6) FROM unnest(ranges) AS r
         UNION ALL
+        SELECT int8range(cell << 6, (cell + 1) << 6)
+        FROM unnest(border_cells, border_masks) AS b (cell, mask) WHERE mask = -1
+        UNION ALL
         SELECT int8range((cell << 6) + i, (cell << 6) + i + 1)
         FROM unnest(border_cells, border_masks) AS b (cell, mask), generate_series(0, 63) AS i
-        WHERE (mask >> i) & 1 = 1
+        WHERE mask <> -1 AND (mask >> i) & 1 = 1
     ) AS piece (x);
 END;
 COMMENT ON FUNCTION cda.part_ranges(int8multirange, bigint[], bigint[]) IS

@@ -224,7 +224,12 @@ def test_a_picture_without_gaps_has_one_ground_for_all_levels(frames: dict[str, 
     assert all(scene.coarser == () for scene in frames.values())
 
 
-@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 2**64 - 1)), unique_by=lambda x: x[0]))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 40), st.integers(1, 2**64 - 1) | st.just(2**64 - 1)),
+        unique_by=lambda x: x[0],
+    )
+)
 def test_masks_and_ranges_are_the_same_cells(drawn: list[tuple[int, int]]) -> None:
     drawn.sort()
     bits = np.array([[mask >> i & 1 for i in range(64)] for _, mask in drawn], dtype=bool)
