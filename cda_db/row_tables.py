@@ -24,7 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, INT8MULTIRANGE, REAL
 
-import cda_db.evaluation_tables  # noqa: F401 - its tables belong to metadata
+import cda_db.evaluation_tables
+import cda_db.meteorites  # noqa: F401 - and its table
 from cda_db.schema import col, metadata, now
 from cda_db.tables import run
 

@@ -11,6 +11,7 @@ from cda_db.output import format_option, show_figures, show_rows, to_json
 from queries.crater_options import CraterChoice, crater_options, kilometres
 
 if TYPE_CHECKING:
+    from cda_db.meteorites import MeteoriteGroup
     from queries.crater_sets import CraterSet
     from queries.sources.candidates import EjectaCount, FormationAge
 
@@ -22,18 +23,34 @@ _table_option = click.option(
 
 @click.command()
 @_table_option
+@click.option("--store", is_flag=True, help="Make this the database's table.")
+@click.option("--stored", is_flag=True, help="List the database's table.")
 @format_option
-def meteorites(table: Path | None, output_format: str) -> None:
+def meteorites(table: Path | None, store: bool, stored: bool, output_format: str) -> None:
     """List meteorite groups with their ejection and crystallisation ages and the papers.
+
+    What is stored in the database is what `cda query sources --run` goes by.
 
     \b
     Example:
       cda query meteorites --format json
+      cda query meteorites --table mine.csv --store
     """
+    from cda_db.errors import InputError
     from queries.sources.groups import meteorite_groups
 
+    if stored and (store or table):
+        raise InputError("--stored lists what the database has.", "Leave --table and --store out.")
+    groups = _stored_groups() if stored else meteorite_groups(table)
+    if store:
+        from cda_db.connection import connect
+        from cda_db.meteorites import store_groups
+
+        with connect(role="cda_owner", application_name="cda query") as conn:
+            store_groups(conn, groups)
+            conn.commit()
     rows = []
-    for group in meteorite_groups(table):
+    for group in groups:
         rock = group.crystallisation_ma or (None, None)
         rows.append(
             {
@@ -48,6 +65,25 @@ def meteorites(table: Path | None, output_format: str) -> None:
             }
         )
     show_rows(rows, output_format)
+
+
+def _stored_groups() -> list[MeteoriteGroup]:
+    from cda_db.meteorites import stored_groups
+    from queries.session import reading
+
+    with reading() as conn:
+        return stored_groups(conn)
+
+
+def _choose_group(run: str | None, name: str, table: Path | None) -> tuple[MeteoriteGroup, str]:
+    """The group, and which table it is from: a file, else the run's database, else the shipped."""
+    from queries.sources.groups import find_group, get_group
+
+    if table is None and run is not None:
+        groups = _stored_groups()
+        if groups:
+            return find_group(name, groups), "database"
+    return get_group(name, table), table.name if table else "shipped"
 
 
 @click.command()
@@ -107,10 +143,9 @@ def sources(
     """
     import numpy as np
 
-    from queries.sources.groups import get_group
     from queries.sources.report import source_report, write_sources
 
-    group = get_group(meteorite, table)
+    group, group_table = _choose_group(craters.run, meteorite, table)
     primaries = craters.read(*kilometres(primary_text, "--primaries"))
     candidates, rock = _gather(craters, primaries, **evidence)
     rng = np.random.default_rng(seed)
@@ -124,11 +159,11 @@ def sources(
     first = report.craters.drop(columns="geometry").head(top)
     reasons = report.rows[report.rows["crater_id"].isin(first["crater_id"])]
     if output_format == "json":
-        head = report.figures()
+        head = {**report.figures(), "meteorite_table": group_table}
         tables = {"first": first.to_dict("records"), "constraints": reasons.to_dict("records")}
         click.echo(to_json({**head, **tables}))
         return
-    show_figures(report.figures())
+    show_figures({**report.figures(), "meteorite_table": group_table})
     show_rows(first.to_dict("records"))
     unknown = report.rows[report.rows["verdict"] == "unknown"].drop_duplicates("name")
     for row in unknown.to_dict("records"):

@@ -11,6 +11,7 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
+from cda_db.meteorites import MeteoriteGroup
 from queries.sources.evidence import (
     AgePrior,
     ground_log_ratio,
@@ -18,7 +19,6 @@ from queries.sources.evidence import (
     poisson_age_likelihood,
     value_log_ratio,
 )
-from queries.sources.groups import MeteoriteGroup
 from queries.sources.ranking import Constraint, known, unknown
 from queries.sources.young import AgeModel, Moments
 from queries.sphere import Floats

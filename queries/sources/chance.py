@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cda_db.meteorites import MeteoriteGroup
 from queries.sources.candidates import (
     LAUNCH_DIAMETER_KM,
     Candidates,
@@ -21,7 +22,6 @@ from queries.sources.candidates import (
     FormationAge,
 )
 from queries.sources.evidence import AgePrior, normal_age_likelihood
-from queries.sources.groups import MeteoriteGroup
 from queries.sources.ranking import Constraint
 from queries.sources.young import (
     BEST_RAY_P,

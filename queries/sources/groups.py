@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from cda_db.errors import InputError, NotFoundError
+from cda_db.meteorites import MeteoriteGroup
 
 # An ejection age printed without an error is taken as known within this share (1 sigma).
 RELATIVE_ERROR = 0.10
-
-
-@dataclass(frozen=True)
-class MeteoriteGroup:
-    """Stones launched together.
-
-    Attributes:
-        name: key of the table.
-        members: stones.
-        ejection_ma: low and high age of launch (cosmic-ray exposure + terrestrial), Ma.
-        crystallisation_ma: low and high age of the rock, Ma; None where unknown.
-        ejection_reference, crystallisation_reference: papers.
-    """
-
-    name: str
-    members: str
-    ejection_ma: tuple[float, float]
-    crystallisation_ma: tuple[float, float] | None
-    ejection_reference: str
-    crystallisation_reference: str
 
 
 @dataclass(frozen=True)
@@ -86,12 +68,16 @@ def _group(row: dict[str, str]) -> MeteoriteGroup:
 
 
 def get_group(name: str, path: Path | None = None) -> MeteoriteGroup:
-    """The group of that name.
+    """The group of that name in the shipped table, or in a file.
 
     Raises:
         NotFoundError: there is none; the message lists them.
     """
-    groups = meteorite_groups(path)
+    return find_group(name, meteorite_groups(path))
+
+
+def find_group(name: str, groups: Sequence[MeteoriteGroup]) -> MeteoriteGroup:
+    """The group of that name among these; errors as ``get_group``."""
     for group in groups:
         if group.name == name.strip().lower():
             return group

@@ -12,9 +12,9 @@ import pandas as pd
 
 from cda_db.bodies import Body
 from cda_db.errors import InputError
+from cda_db.meteorites import MeteoriteGroup
 from queries.sources.candidates import Candidates, Composition, weigh
 from queries.sources.chance import SIMULATIONS, chance_maxima
-from queries.sources.groups import MeteoriteGroup
 from queries.sources.ranking import (
     PRIOR_NONE,
     REPORT_CHANCE,
