@@ -62,7 +62,8 @@ def draw(shape: tuple[int, int], transform: Affine, to_lonlat: ToLonLat, disc: D
     """Grey 100 with a disc of grey 250, (rows, columns) uint8.
 
     A pixel on the rim is as bright as the part of it that the disc covers (to a straight rim), so
-    that a diameter can be measured to far less than a pixel. Dark specks off the disc make the picture span enough greys to be left unstretched.
+    that a diameter can be measured to far less than a pixel. Dark specks off the disc make the
+    picture span enough greys to be left unstretched.
     """
     row, col = np.meshgrid(np.arange(shape[0]) + 0.5, np.arange(shape[1]) + 0.5, indexing="ij")
     x = transform.a * col + transform.b * row + transform.c
