@@ -56,6 +56,9 @@ if TYPE_CHECKING:
 @click.option(
     "--doubled", default=0.3, show_default=True, help="Crops up-sampled twice, per native crop."
 )
+@click.option(
+    "--average", default=0.0, show_default=True, help="Share of --from in the weights at the end."
+)
 @click.option("--lr0", default=0.002, show_default=True, help="First learning rate.")
 @click.option("--architecture", default="yolo11n.yaml", show_default=True)
 @click.option("--seed", default=0, show_default=True)
@@ -92,7 +95,7 @@ def train(output_format: str, **given: Any) -> None:
     work = given["work"] / order.out.name
     run = run_training(data, recipe, work, given["threads"], _tell_epoch, given["hours"], parent)
     click.echo("Calibrating and choosing the threshold.", err=True)
-    made = finish(run, work, data, recipe, order, given["threads"])
+    made = finish(run, work, data, recipe, order, given["threads"], parent)
     show_figures(
         {
             "model": str(order.out),
@@ -113,6 +116,7 @@ def _recipe(given: dict[str, Any], parent: ModelFiles | None) -> Recipe:
         parent=parent.name if parent else None,
         parent_pt_sha256=parent.card.get("pt_sha256") if parent else None,
         epochs=given["epochs"],
+        parent_share=given["average"],
         lr0=given["lr0"],
         seed=given["seed"],
     )

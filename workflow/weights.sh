@@ -42,6 +42,7 @@ fi
 if ! finished "$OUT"; then
   cda model train --data "$LABELS/mars_themis_yolo" --data "$DATA/mars_ctx_mc11e" \
     --data "$LABELS/moon_nac_yolo" "${LEFT_OUT[@]}" "${CALIBRATION[@]}" \
-    --from "$FIRST" --lr0 0.001 --doubled 0.6 --epochs 10 --default --out "$OUT"
+    --from "$FIRST" --average 0.5 --lr0 0.001 --doubled 0.6 --epochs 10 --default \
+    --out "$OUT"
 fi
 cda model show "$OUT"

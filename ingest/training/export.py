@@ -56,7 +56,11 @@ def strip(checkpoint: Path, out: Path, threads: int) -> None:
         out: file to write.
         threads: torch threads.
     """
-    model = load_checkpoint(checkpoint, file_sha256(checkpoint), threads)
+    _save(load_checkpoint(checkpoint, file_sha256(checkpoint), threads), out)
+
+
+def _save(model: Any, out: Path) -> None:
+    """Write an ultralytics model's network in half precision, without what tells of its making."""
     import torch
 
     network = model.model.half().eval()
@@ -78,6 +82,31 @@ def strip(checkpoint: Path, out: Path, threads: int) -> None:
     }
     torch.save(saved, out)
     refuse_paths(out)
+
+
+def average(checkpoint: Path, parent: Path, parent_sha256: str, share: float, threads: int) -> None:
+    """Replace a stripped checkpoint's weights by a weighted mean with those of its parent.
+
+    Networks that went on from the same weights lie in one valley of the loss: between them it is
+    often lower than at either (Wortsman et al. 2022, robust fine-tuning).
+
+    Args:
+        checkpoint: from ``strip``; rewritten.
+        parent, parent_sha256: the checkpoint that training started from, and its hash.
+        share: weight of the parent, 0 to 1.
+        threads: torch threads.
+    """
+    model = load_checkpoint(checkpoint, file_sha256(checkpoint), threads)
+    import torch
+
+    old = load_checkpoint(parent, parent_sha256, threads).model.float().state_dict()
+    network = model.model.float()
+    mixed = {
+        name: torch.lerp(values, old[name], share) if values.is_floating_point() else values
+        for name, values in network.state_dict().items()
+    }
+    network.load_state_dict(mixed)
+    _save(model, checkpoint)
 
 
 def refuse_paths(path: Path) -> None:

@@ -20,7 +20,7 @@ from ingest.detector_files import ModelFiles, find_model, weights_sha256
 from ingest.training.cap_threshold import choose_elevation_threshold
 from ingest.training.dataset import DataRequest, split_folders
 from ingest.training.evaluate import LabelledSet, curve, read_labelled, search, to_picture
-from ingest.training.export import export_openvino, file_sha256, strip
+from ingest.training.export import average, export_openvino, file_sha256, strip
 from ingest.training.figures import summary
 from ingest.training.folders import LabelledImage, folder_sha256
 from ingest.training.judging import Boxes, Rules, judge_all, sizes
@@ -59,7 +59,13 @@ class Finish:
 
 
 def finish(
-    run: Path, work: Path, data: DataRequest, recipe: Recipe, order: Finish, threads: int
+    run: Path,
+    work: Path,
+    data: DataRequest,
+    recipe: Recipe,
+    order: Finish,
+    threads: int,
+    parent: ModelFiles | None = None,
 ) -> ModelFiles:
     """Write the model folder of a finished run and return it.
 
@@ -69,10 +75,15 @@ def finish(
         data, recipe: the same as there.
         order: where to, and which pictures calibrate it.
         threads: for export and search.
+        parent: the model named by ``recipe.parent``.
     """
     order.out.mkdir(parents=True, exist_ok=True)
     pt = order.out / "model.pt"
     strip(run / "weights" / "last.pt", pt, threads)
+    if recipe.parent_share:
+        if parent is None or parent.pt is None or recipe.parent_pt_sha256 is None:
+            raise ModelError("There is no parent to average with.", "Name one that has model.pt.")
+        average(pt, parent.pt, recipe.parent_pt_sha256, recipe.parent_share, threads)
     export_openvino(pt, file_sha256(pt), order.out, threads)
     card = _first_card(order, pt, data, recipe, run, work)
     model = _write(order.out, card)

@@ -32,12 +32,14 @@ class Recipe:
 
     Rotation, shear and stretch are made when crops are cut (``ingest.training.crops``), where boxes
     can be kept tight; flips, scale, translation and brightness are drawn anew in each epoch.
-    ``parent`` is the model whose checkpoint the weights start from, None for random weights.
+    ``parent`` is the model whose checkpoint the weights start from, None for random weights;
+    ``parent_share`` is its part in the mean of both that is written at the end.
     """
 
     architecture: str = "yolo11n.yaml"
     parent: str | None = None
     parent_pt_sha256: str | None = None
+    parent_share: float = 0.0
     epochs: int = 14
     imgsz: int = 224
     batch: int = 16
@@ -60,7 +62,7 @@ class Recipe:
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of ``YOLO.train``."""
         values = asdict(self)
-        for name in ("architecture", "parent", "parent_pt_sha256"):
+        for name in ("architecture", "parent", "parent_pt_sha256", "parent_share"):
             values.pop(name)
         return values | {"deterministic": True, "amp": False, "erasing": 0.0, "auto_augment": None}
 

@@ -156,6 +156,26 @@ def test_training_goes_on_from_the_parents_weights(data: DataRequest, tmp_path: 
         np.testing.assert_allclose(after[name].numpy(), before[name].numpy(), atol=1e-3)
 
 
+def test_the_average_lies_between_network_and_parent(trained: Path, tmp_path: Path) -> None:
+    """Share 0.25 of the parent, weight by weight, to the precision of half-precision weights."""
+    from ingest.training.export import average, load_checkpoint
+
+    first, second = tmp_path / "first.pt", tmp_path / "second.pt"
+    strip(trained / "run/weights/last.pt", first, 1)
+    parent = find_model(default_model_name())
+    assert parent.pt is not None
+    shutil.copy(first, second)
+    average(second, parent.pt, parent.card["pt_sha256"], 0.25, 1)
+    new, mixed = (
+        load_checkpoint(path, file_sha256(path), 1).model.float().state_dict()
+        for path in (first, second)
+    )
+    old = load_checkpoint(parent.pt, parent.card["pt_sha256"], 1).model.float().state_dict()
+    for name in (name for name in new if name.endswith("conv.weight")):
+        expected = 0.75 * new[name].numpy() + 0.25 * old[name].numpy()
+        np.testing.assert_allclose(mixed[name].numpy(), expected, rtol=2e-3, atol=1e-6)
+
+
 def test_a_parent_of_another_hash_is_refused(data: DataRequest, tmp_path: Path) -> None:
     parent = find_model(default_model_name())
     recipe = replace(RECIPE, parent=parent.name, parent_pt_sha256="0" * 64)
