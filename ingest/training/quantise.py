@@ -1,9 +1,10 @@
 """A detector in 8-bit integers, by NNCF's post-training quantisation.
 
-Convolutions run in int8 (twice as fast on CPUs with VNNI, which have had it since 2019; most have
-no bfloat16). What turns the head's outputs into boxes (softmax over distances, anchors, strides)
-stays in float: there an 8-bit step would be a pixel. Ranges are calibrated on training pictures,
-cut and stretched as the search does it.
+Convolutions run in int8 (CPUs with VNNI have had it since 2019; most have no bfloat16). Two parts
+stay in float. What turns the head's outputs into boxes (softmax over distances, anchors, strides):
+there an 8-bit step would be a pixel. And the first three stages, which see the faint rims: in int8
+they save a fifth of the time and double the scatter of the scores (0.073 against 0.036). Ranges are
+calibrated on training pictures, cut and stretched as the search does it.
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cda_db.errors import InputError, ModelError
+from ingest.detector import Detector
+from ingest.detector_boxes import Rows
 from ingest.detector_files import ModelFiles, find_model, own_precision, weights_sha256
 from ingest.training.export import refuse_paths
 from ingest.training.folders import LabelledImage, find_images, folder_sha256
 from ingest.training.scan import Scan, level_tiles, stretch
 
 Tiles = NDArray[np.uint8]
+_FIRST_STAGES = r"__module\.model\.[0-2]\..*"
 _KEPT = (
     "architecture", "licence", "threshold", "diameter_factor", "min_box_px", "tile", "search",
 )  # fmt: skip
@@ -53,8 +57,9 @@ class Calibration:
 def quantise(model: ModelFiles, calibration: Calibration, out: Path) -> ModelFiles:
     """Write the int8 model of a float one into its own folder, with a card, and return it.
 
-    Threshold and diameter factor are the parent's. Evaluations are not copied: they would be
-    another network's.
+    The threshold lets as many boxes of the calibration tiles through as the parent's does: rounding
+    shifts scores a little. The diameter factor is the parent's. Evaluations are not copied: they
+    would be another network's.
 
     Raises:
         ModelError: NNCF is missing, the model is quantised already, or its head is unknown.
@@ -87,8 +92,27 @@ def quantise(model: ModelFiles, calibration: Calibration, out: Path) -> ModelFil
             "nncf": importlib.metadata.version("nncf"),
         },
     }
-    (out / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+    path = out / "card.json"
+    path.write_text(json.dumps(card, indent=1) + "\n")
+    card["threshold"] = matched_threshold(model, find_model(out), tiles)
+    path.write_text(json.dumps(card, indent=1) + "\n")
     return find_model(out)
+
+
+def matched_threshold(parent: ModelFiles, made: ModelFiles, tiles: Tiles) -> float:
+    """The score that as many boxes of ``made`` reach as the parent's reach its threshold."""
+    wanted = float(parent.card["threshold"])
+    n = sum(len(rows) for rows in _found(parent, tiles, wanted))
+    scores = np.sort(np.concatenate([rows[:, 4] for rows in _found(made, tiles, wanted / 2)]))
+    if not 0 < n <= len(scores):
+        return wanted
+    return round(float(scores[-n]), 3)
+
+
+def _found(model: ModelFiles, tiles: Tiles, threshold: float) -> list[Rows]:
+    precision = own_precision(model)
+    rest: dict[str, Any] = {"threads": 1, "batch": 1, "nms_iou": 0.5}
+    return Detector(model, precision=precision, threshold=threshold, **rest).detect(tiles)
 
 
 def _search_of(model: ModelFiles) -> Scan:
@@ -136,7 +160,7 @@ def _write_network(model: ModelFiles, tiles: Tiles, out: Path) -> None:
         nncf.Dataset(list(tiles), _input),
         preset=nncf.QuantizationPreset.MIXED,  # the network's activations are not symmetric
         subset_size=len(tiles),
-        ignored_scope=nncf.IgnoredScope(patterns=_decoding(network)),
+        ignored_scope=nncf.IgnoredScope(patterns=_in_float(network)),
     )
     ov.save_model(quantised, str(out / "model.xml"), compress_to_fp16=True)
     for name in ("model.xml", "model.bin"):
@@ -147,15 +171,15 @@ def _input(tile: Tiles) -> NDArray[np.float32]:
     return np.repeat(tile[None, None].astype(np.float32) / 255, 3, axis=1)
 
 
-def _decoding(network: Any) -> list[str]:
-    """Patterns of the operations behind the head's last convolutions."""
+def _in_float(network: Any) -> list[str]:
+    """Patterns of the first stages and of the operations behind the head's last convolutions."""
     names = [operation.get_friendly_name() for operation in network.get_ops()]
     found = (re.match(r"(__module\.model\.\d+)\.dfl", name) for name in names)
     heads = {match[1] for match in found if match}
     if len(heads) != 1:
         raise ModelError("The network's head is not that of a YOLO.", "Quantise a YOLO network.")
     head = heads.pop().replace(".", r"\.")
-    return [rf"{head}/.*", rf"{head}\.dfl.*"]
+    return [_FIRST_STAGES, rf"{head}/.*", rf"{head}\.dfl.*"]
 
 
 def _load_nncf() -> Any:
