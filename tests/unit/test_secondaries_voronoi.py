@@ -32,8 +32,8 @@ def test_areas_equal_scipy(n: int, seed: int) -> None:
     assert_allclose(voronoi_cells(lon, lat, WHOLE).area_sr, expected, rtol=1e-7)
 
 
-# The smaller the patch, the nearer to antipodes lie the circumcentres of its front and its back, and
-# the worse doubles know the arc between them: four craters in 500 m share the sphere to 1e-3 only.
+# The smaller the patch, the nearer to antipodes lie the circumcentres of its front and its back,
+# and the worse doubles know the arc between them: 500 m of craters share the sphere to 1e-3 only.
 PATCHES = {60.0: 1e-8, 3.0: 1e-5, 0.05: 1e-3}
 
 
