@@ -100,15 +100,36 @@ def great_circle_pole(lon_deg: ArrayLike, lat_deg: ArrayLike, bearing: ArrayLike
     return np.cross(frame[..., 2, :], along)
 
 
+# Cosine of the arc from which on two corners of a triangle count as nearly antipodal.
+_NEARLY_ANTIPODAL = -0.9
+
+
 def solid_angle(a: Floats, b: Floats, c: Floats) -> Floats:
     """Signed solid angle (steradian) of triangles of unit vectors; positive counter-clockwise.
 
     Van Oosterom & Strackee (1983). The triple product is taken of differences, which keeps tiny
-    triangles (10^7 points on a sphere) exact to about 1e-10 of their own area.
+    triangles (10^7 points on a sphere) exact to about 1e-10 of their own area. Where two corners
+    are nearly antipodes both terms nearly cancel, and a double's unit vector is not long exactly 1:
+    those few triangles are done in extended precision.
     """
+    a, b, c = np.broadcast_arrays(a, b, c)
+    ab, bc, ca = (np.sum(u * v, axis=-1) for u, v in ((a, b), (b, c), (c, a)))
     triple = np.sum(a * np.cross(b - a, c - a), axis=-1)
-    denominator = 1.0 + np.sum(a * b, axis=-1) + np.sum(b * c, axis=-1) + np.sum(c * a, axis=-1)
-    return np.asarray(2.0 * np.arctan2(triple, denominator))
+    angle = np.asarray(2.0 * np.arctan2(triple, 1.0 + ab + bc + ca))
+    far = np.minimum(np.minimum(ab, bc), ca) < _NEARLY_ANTIPODAL
+    if far.any():
+        angle[far] = _solid_angle_extended(a[far], b[far], c[far])
+    return angle
+
+
+def _solid_angle_extended(*corners: Floats) -> Floats:
+    a, b, c = (
+        wide / np.sqrt(np.sum(wide * wide, axis=-1, keepdims=True))
+        for wide in (corner.astype(np.longdouble) for corner in corners)
+    )
+    triple = np.sum(a * np.cross(b - a, c - a), axis=-1)
+    cosines = np.sum(a * b, axis=-1) + np.sum(b * c, axis=-1) + np.sum(c * a, axis=-1)
+    return np.asarray(2.0 * np.arctan2(triple, 1.0 + cosines), dtype=np.float64)
 
 
 def cap_area_sr(radius_deg: ArrayLike) -> Floats:
