@@ -95,7 +95,8 @@ def store_planet(conn: Any, n: int, seed: int) -> Any:
             "score": craters.quality.astype(np.float32),
         }
         stored += copy_arrays(conn, f"crater_r{run.run_id}", columns)
-    conn.execute("SELECT cda.index_craters(%s)", [run.run_id])
+    for index in ("ids", "places"):
+        conn.execute(f"SELECT cda.index_crater_{index}(%s)", [run.run_id])
     conn.execute(
         "INSERT INTO cda.catalogue (run_id, n_craters, n_suppressed, n_cut) VALUES (%s, %s, 0, 0)",
         [run.run_id, stored],

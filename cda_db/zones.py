@@ -31,11 +31,12 @@ class Extent(NamedTuple):
     weight: int
 
 
-# A half holds at least this share of the weight, so that pieces stay of like work.
-_LEAST_SHARE = 0.35
-
-
-def cut_zones(batches: Sequence[Extent], per_zone: int, zone: Zone = WHOLE_SPHERE) -> list[Zone]:
+def cut_zones(
+    batches: Sequence[Extent],
+    per_zone: int,
+    zone: Zone = WHOLE_SPHERE,
+    least_share: float = 0.35,
+) -> list[Zone]:
     """Halve the sphere until a zone holds at most ``per_zone``, cutting through little.
 
     A batch that a cut goes through is read for both halves: of all cuts that leave neither half
@@ -45,25 +46,46 @@ def cut_zones(batches: Sequence[Extent], per_zone: int, zone: Zone = WHOLE_SPHER
     Args:
         batches: bounds and size of each batch.
         per_zone: largest total of a zone; one batch alone is never cut.
+        zone: what to cut.
+        least_share: of the weight that either half of a cut must hold, so that pieces stay of like
+            work: the larger, the less choice there is of cuts that go through little.
     """
     total = sum(batch.weight for batch in batches)
     if total <= per_zone or len(batches) < 2:
         return [zone]
-    found = [cut for axis in (0, 1) if (cut := _best_cut(batches, axis)) is not None]
+    found = [cut for axis in (0, 1) if (cut := _best_cut(batches, axis, least_share)) is not None]
     if not found:
         return [zone]
     _, _, axis, place = min(found)
     first = [batch for batch in batches if _centre(batch, axis) < place]
     rest = [batch for batch in batches if _centre(batch, axis) >= place]
     low, high = _halves(zone, axis, place)
-    return cut_zones(first, per_zone, low) + cut_zones(rest, per_zone, high)
+    return [
+        *cut_zones(first, per_zone, low, least_share),
+        *cut_zones(rest, per_zone, high, least_share),
+    ]
+
+
+def heaviest_last(zones: Sequence[Zone], batches: Sequence[Extent]) -> list[Zone]:
+    """Zones in ascending order of the batches whose centre they hold."""
+    weight = np.array([batch.weight for batch in batches], dtype=float)
+    lon = np.array([_centre(batch, 0) for batch in batches])
+    lat = np.array([_centre(batch, 1) for batch in batches])
+
+    def total(zone: Zone) -> float:
+        inside = (lon >= zone.west) & (lon < zone.east) & (lat >= zone.south) & (lat < zone.north)
+        return float(weight[inside].sum())
+
+    return sorted(zones, key=total)
 
 
 def _centre(batch: Extent, axis: int) -> float:
     return (batch[axis] + batch[axis + 2]) / 2
 
 
-def _best_cut(batches: Sequence[Extent], axis: int) -> tuple[float, float, int, float] | None:
+def _best_cut(
+    batches: Sequence[Extent], axis: int, least_share: float
+) -> tuple[float, float, int, float] | None:
     """(weight cut through, distance from the middle, axis, place); None where nothing divides."""
     low = np.array([batch[axis] for batch in batches])
     high = np.array([batch[axis + 2] for batch in batches])
@@ -75,7 +97,7 @@ def _best_cut(batches: Sequence[Extent], axis: int) -> tuple[float, float, int, 
     divides = (_count_below(centre, places) > 0) & (_count_below(centre, places) < len(batches))
     if not divides.any():
         return None
-    fair = divides & (share >= _LEAST_SHARE) & (share <= 1 - _LEAST_SHARE)
+    fair = divides & (share >= least_share) & (share <= 1 - least_share)
     through = _weight_below(low, weight, places) - _weight_below(high, weight, places, "right")
     off = np.abs(share - 0.5)
     # where one batch outweighs all others no cut is fair: the fairest is then taken

@@ -18,46 +18,52 @@ COMMENT ON FUNCTION cda.create_partitions(int) IS
 'Make the partitions of a new run''s rows, so that no ingest ever changes the schema.
 Example: SELECT cda.create_partitions(7)';
 
+CREATE OR REPLACE FUNCTION cda.end_load(parent text, run_id int) RETURNS void
+LANGUAGE plpgsql SET default_statistics_target = 10 AS $$
+BEGIN
+    -- a sample of 3,000 rows: the hot queries' plans are held by their text, not by statistics
+    EXECUTE format('ANALYZE cda.%I', parent || '_r' || run_id);
+    EXECUTE format('ALTER TABLE cda.%I RESET (autovacuum_enabled)', parent || '_r' || run_id);
+END $$;
+COMMENT ON FUNCTION cda.end_load(text, int) IS
+'End a load of a run''s partition: statistics for the planner, and autovacuum as usual.
+Example: SELECT cda.end_load(''crater'', 7)';
+
 CREATE OR REPLACE FUNCTION cda.index_detection_ids(run_id int) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     SET LOCAL client_min_messages = warning;
     EXECUTE format('CREATE UNIQUE INDEX IF NOT EXISTS detection_r%1$s_detection_id_key '
                    'ON cda.detection_r%1$s (detection_id)', run_id);
-    EXECUTE format('ANALYZE cda.detection_r%s', run_id);
+    PERFORM cda.end_load('detection', run_id);
 END $$;
 COMMENT ON FUNCTION cda.index_detection_ids(int) IS
 'Build the unique index of a run''s detections: a load phase ends with it.
 Example: SELECT cda.index_detection_ids(7)';
 
-CREATE OR REPLACE FUNCTION cda.index_detection_places(run_id int) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-    SET LOCAL client_min_messages = warning;
-    EXECUTE format('CREATE INDEX IF NOT EXISTS detection_r%1$s_sphere_idx '
-                   'ON cda.detection_r%1$s (public.q3c_ang2ipix(lon, lat)) WHERE NOT cut', run_id);
-    EXECUTE format('ALTER TABLE cda.detection_r%s RESET (autovacuum_enabled)', run_id);
-END $$;
-COMMENT ON FUNCTION cda.index_detection_places(int) IS
-'Build the sphere index of a run''s whole detections: a load phase ends with it.
-Example: SELECT cda.index_detection_places(7)';
-
-CREATE OR REPLACE FUNCTION cda.index_craters(run_id int) RETURNS void
+CREATE OR REPLACE FUNCTION cda.index_crater_ids(run_id int) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     SET LOCAL client_min_messages = warning;
     EXECUTE format('CREATE UNIQUE INDEX IF NOT EXISTS crater_r%1$s_crater_id_key '
                    'ON cda.crater_r%1$s (crater_id)', run_id);
+END $$;
+COMMENT ON FUNCTION cda.index_crater_ids(int) IS
+'Build the unique index of a run''s craters: the bulk suppression ends with it.
+Example: SELECT cda.index_crater_ids(7)';
+
+CREATE OR REPLACE FUNCTION cda.index_crater_places(run_id int) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    SET LOCAL client_min_messages = warning;
     EXECUTE format('CREATE INDEX IF NOT EXISTS crater_r%1$s_sphere_idx '
                    'ON cda.crater_r%1$s (public.q3c_ang2ipix(lon, lat))', run_id);
     EXECUTE format('CREATE INDEX IF NOT EXISTS crater_r%1$s_diameter_m_idx '
                    'ON cda.crater_r%1$s (diameter_m) WHERE diameter_m >= 3000', run_id);
-    EXECUTE format('ANALYZE cda.crater_r%s', run_id);
-    EXECUTE format('ALTER TABLE cda.crater_r%s RESET (autovacuum_enabled)', run_id);
 END $$;
-COMMENT ON FUNCTION cda.index_craters(int) IS
-'Build the indexes of a run''s craters: the bulk suppression ends with it.
-Example: SELECT cda.index_craters(7)';
+COMMENT ON FUNCTION cda.index_crater_places(int) IS
+'Build the sphere index of a run''s craters and that of large ones: the bulk suppression ends with it.
+Example: SELECT cda.index_crater_places(7)';
 
 CREATE OR REPLACE FUNCTION cda.index_suppressions(run_id int) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -67,8 +73,7 @@ BEGIN
                    'ON cda.suppression_r%1$s (detection_id)', run_id);
     EXECUTE format('CREATE INDEX IF NOT EXISTS suppression_r%1$s_crater_id_idx '
                    'ON cda.suppression_r%1$s (crater_id)', run_id);
-    EXECUTE format('ANALYZE cda.suppression_r%s', run_id);
-    EXECUTE format('ALTER TABLE cda.suppression_r%s RESET (autovacuum_enabled)', run_id);
+    PERFORM cda.end_load('suppression', run_id);
 END $$;
 COMMENT ON FUNCTION cda.index_suppressions(int) IS
 'Build the indexes of a run''s suppressions: the bulk suppression ends with it.
@@ -86,7 +91,7 @@ BEGIN
     EXECUTE format('TRUNCATE cda.crater_r%1$s, cda.suppression_r%1$s', run_id);
     EXECUTE format('ALTER TABLE cda.crater_r%s SET (autovacuum_enabled = off)', run_id);
     EXECUTE format('ALTER TABLE cda.suppression_r%s SET (autovacuum_enabled = off)', run_id);
-    -- rows go in faster without indexes; index_craters builds them again
+    -- rows go in faster without indexes; the rebuild's end makes them again
     FOR index_name IN
         SELECT indexrelid FROM pg_index
         WHERE indrelid IN (format('cda.crater_r%s', run_id)::regclass,

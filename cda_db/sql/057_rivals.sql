@@ -7,6 +7,21 @@
 -- the ball of its reach touches: nearly always one. The reach is exact: a rival of a circle of
 -- radius r that is no larger lies within rival_reach(t) * r of its centre.
 
+CREATE OR REPLACE FUNCTION cda.drop_scratch(VARIADIC names text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    scratch text;
+BEGIN
+    FOREACH scratch IN ARRAY names LOOP
+        -- DROP .. IF EXISTS would say each time that there is none
+        IF to_regclass('pg_temp.' || scratch) IS NOT NULL THEN
+            EXECUTE format('DROP TABLE pg_temp.%I', scratch);
+        END IF;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION cda.drop_scratch(text[]) IS
+'Drop temporary tables of this session, where they are. Example: SELECT cda.drop_scratch(''work'', ''pair'')';
+
 CREATE OR REPLACE FUNCTION cda.cube_scale() RETURNS float8[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -30,25 +45,27 @@ COMMENT ON FUNCTION cda.cube(float8, float8, float8, int) IS
 'Number of the cube that holds a point (in cubes) of a class''s grid; within a class no two cubes
 share one. Example: SELECT cda.cube(0.5, 0.5, 0.5, 0) -- 0';
 
-CREATE OR REPLACE FUNCTION cda.work_sql(source text, radius_m float8, reach float8) RETURNS text
+CREATE OR REPLACE FUNCTION cda.work_sql(source text, radius_m float8, iou_threshold float8)
+RETURNS text
 LANGUAGE sql IMMUTABLE STRICT
 RETURN format($sql$
-    INSERT INTO work (id, lon, lat, r, x, y, z, cube, place, class, score, own, axes)
-    SELECT id, lon, lat, r, x, y, z, cda.cube(x * f, y * f, z * f, class), place, class, score, own,
+    CREATE TEMP TABLE work AS
+    SELECT id, lon, lat, r, x, y, z, cda.cube(x * f, y * f, z * f, class) AS cube, place, class,
            (floor((x - q) * f) <> floor((x + q) * f))::int
            + (floor((y - q) * f) <> floor((y + q) * f))::int * 2
-           + (floor((z - q) * f) <> floor((z + q) * f))::int * 4
+           + (floor((z - q) * f) <> floor((z + q) * f))::int * 4 AS axes,
+           score, own, r * f * %4$L::float8 >= 1 AS up
     FROM (SELECT *, %3$L::float8 * r + 0.001::float8 AS q,
                  (cda.cube_scale())[class + 1] AS f,
                  %2$L::float8 * cos_lat * cos(radians(lon)) AS x,
                  %2$L::float8 * cos_lat * sin(radians(lon)) AS y,
                  %2$L::float8 * sin(radians(lat)) AS z
-          FROM (SELECT *, cda.radius_class(r) AS class, cos(radians(lat)) AS cos_lat
-                FROM (%1$s) AS source OFFSET 0) AS classed OFFSET 0) AS spaced$sql$,
-    source, radius_m, reach * 1.000001);
+          FROM (%1$s) AS source OFFSET 0) AS spaced$sql$,
+    -- f is 1 / (8 * 4^(class + 1)): whether a rival may be of a higher class, a little generously
+    source, radius_m, cda.rival_reach(iou_threshold) * 1.000001, 8 * 1.000002 / sqrt(iou_threshold));
 COMMENT ON FUNCTION cda.work_sql(text, float8, float8) IS
-'The INSERT that brings rows of a query (id, lon, lat, r, score, own, place) into the work table with
-their cubes. Example: internal to cda.suppress_load';
+'The statement that makes the work table of the rows of a query (id, lon, lat, r, score, own, place,
+class: cda.radius_class(r), cos_lat: the latitude''s cosine) with their cubes, for a body''s radius in metres and a threshold of IoU. Example: internal to cda.suppress_load';
 
 -- Rows as the smaller of a pair: in the cube of their centre, in their own class and in each higher
 -- one where a larger rival may be.
@@ -56,10 +73,11 @@ CREATE OR REPLACE FUNCTION cda.small_side_sql(iou_threshold float8) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT
 RETURN 'SELECT *, class AS grid, cube AS key FROM work' || (
     SELECT string_agg(format(
-        ' UNION ALL SELECT id, lon, lat, r, x, y, z, cube, place, class, score, own, axes,'
+        ' UNION ALL SELECT id, lon, lat, r, x, y, z, cube, place, class, axes, score, own, up,'
         ' class + %1$s, cda.cube(x * f, y * f, z * f, class + %1$s)'
         ' FROM (SELECT *, (cda.cube_scale())[class + %1$s + 1] AS f FROM work'
-        ' WHERE cda.radius_class(r * %2$L::float8) >= class + %1$s OFFSET 0) AS up_%1$s',
+        ' WHERE up AND (%1$s = 1 OR cda.radius_class(r * %2$L::float8) >= class + %1$s)'
+        ' OFFSET 0) AS up_%1$s',
         up, 1.000001 / sqrt(iou_threshold)), '' ORDER BY up)
     FROM generate_series(1, ceil(ln(1.000002 / sqrt(iou_threshold)) / ln(4.0::float8))::int) AS up);
 COMMENT ON FUNCTION cda.small_side_sql(float8) IS
@@ -71,7 +89,7 @@ LANGUAGE sql IMMUTABLE STRICT
 RETURN format($sql$
     SELECT *, cube AS key FROM work WHERE axes = 0
     UNION ALL
-    SELECT id, lon, lat, r, x, y, z, cube, place, class, score, own, axes,
+    SELECT id, lon, lat, r, x, y, z, cube, place, class, axes, score, own, up,
            cda.cube(x0 + i, y0 + j, z0 + k, class)
     FROM (SELECT *, floor((x - q) * f) AS x0, floor((y - q) * f) AS y0, floor((z - q) * f) AS z0
           FROM (SELECT *, %1$L::float8 * r + 0.001::float8 AS q, (cda.cube_scale())[class + 1] AS f
@@ -93,18 +111,19 @@ DECLARE
 BEGIN
     SELECT iou_threshold, radius_m INTO STRICT t, radius
     FROM cda.run JOIN cda.body ON body.name = run.body WHERE run.run_id = suppress_pairs.run_id;
-    TRUNCATE pair;
+    PERFORM cda.drop_scratch('pair');
     -- each pair once, by its larger circle; the smaller lies within rival_reach of its centre, and
     -- the chord is no longer than the arc
     EXECUTE format($sql$
-        INSERT INTO pair (winner, loser, place, r, score, iou, winner_own, loser_own)
-        SELECT CASE WHEN a_wins THEN a_id ELSE b_id END,
-               CASE WHEN a_wins THEN b_id ELSE a_id END,
-               CASE WHEN a_wins THEN a_place ELSE b_place END,
-               CASE WHEN a_wins THEN a_r ELSE b_r END,
-               CASE WHEN a_wins THEN a_score ELSE b_score END, iou,
-               CASE WHEN a_wins THEN a_own ELSE b_own END,
-               CASE WHEN a_wins THEN b_own ELSE a_own END
+        CREATE TEMP TABLE pair AS
+        SELECT CASE WHEN a_wins THEN a_id ELSE b_id END AS winner,
+               CASE WHEN a_wins THEN b_id ELSE a_id END AS loser,
+               -- the rank of the winner: score, r, place
+               CASE WHEN a_wins THEN a_place ELSE b_place END AS place,
+               CASE WHEN a_wins THEN a_r ELSE b_r END AS r,
+               CASE WHEN a_wins THEN a_score ELSE b_score END AS score, iou::real AS iou,
+               CASE WHEN a_wins THEN a_own ELSE b_own END AS winner_own,
+               CASE WHEN a_wins THEN b_own ELSE a_own END AS loser_own
         FROM (SELECT *, cda.circle_iou(distance, a_r, b_r) AS iou,
                      (a_score, a_r, b_place) > (b_score, b_r, a_place) AS a_wins
               FROM (SELECT a.id AS a_id, b.id AS b_id, a.place AS a_place, b.place AS b_place,

@@ -8,6 +8,13 @@
 --   suppress_rounds  "keep what outranks all its undecided rivals, drop its rivals", to the end
 --   suppress_store   what is certain goes to the catalogue; what hangs on another zone waits
 --   suppress_rest    when all zones are stored: the chains that leave their zone, to the end
+-- Their tables are made anew for each zone: CREATE TABLE AS writes a row in two thirds of INSERT's time.
+--   work      a row a detection: place in metres (x, y, z), class and cube as in 057_rivals.sql, rank;
+--             axes: a bit (x 1, y 2, z 4) for each along which its reach leaves the cube (a cube's side
+--             is more than twice the reach, so it then touches two); up: a rival may be of a higher class
+--   pair      winner, loser, the rank of the winner (score, r, place), iou
+--   verdict   a row a loser: its highest-ranked rival and its fate: dropped, kept, open while rounds
+--             go on, waiting for another zone
 -- The halo is exact: a rival of a circle of radius r lies within rival_reach(t) / sqrt(t) * r of
 -- it, because its own radius is at most r / sqrt(t).
 
@@ -17,26 +24,6 @@ BEGIN
     SET LOCAL client_min_messages = warning;
     CREATE TEMP TABLE IF NOT EXISTS batch_rank (
         batch_id bigint PRIMARY KEY, rank bigint NOT NULL);
-    -- class and cube: as in 057_rivals.sql; axes: a bit (x 1, y 2, z 4) for each along which its reach leaves
-    -- the cube; a cube's side is more than twice the reach, so it then touches two
-    CREATE TEMP TABLE IF NOT EXISTS work (
-        id bigint NOT NULL, lon float8 NOT NULL, lat float8 NOT NULL, r float8 NOT NULL,
-        x float8 NOT NULL, y float8 NOT NULL, z float8 NOT NULL, cube bigint NOT NULL,
-        place bigint NOT NULL, class int NOT NULL, score real NOT NULL, own boolean NOT NULL,
-        axes int NOT NULL);
-    -- the rank of the winner beside it: score, r, place
-    CREATE TEMP TABLE IF NOT EXISTS pair (
-        winner bigint NOT NULL, loser bigint NOT NULL, place bigint NOT NULL, r float8 NOT NULL,
-        score real NOT NULL, iou real NOT NULL,
-        winner_own boolean NOT NULL, loser_own boolean NOT NULL);
-    -- the highest-ranked rival of each own row that has one above it
-    CREATE TEMP TABLE IF NOT EXISTS best (
-        loser bigint NOT NULL, winner bigint NOT NULL, iou real NOT NULL,
-        winner_own boolean NOT NULL);
-    -- fate: dropped, kept, open while rounds go on, waiting for another zone
-    CREATE TEMP TABLE IF NOT EXISTS verdict (
-        id bigint NOT NULL, winner bigint NOT NULL, iou real NOT NULL, fate text NOT NULL);
-    CREATE TEMP TABLE IF NOT EXISTS unsure_pair (LIKE pair);
     -- two, to filter from one into the other: a DELETE costs more
     CREATE TEMP TABLE IF NOT EXISTS open_pair (
         winner bigint NOT NULL, loser bigint NOT NULL, winner_own boolean NOT NULL);
@@ -85,10 +72,11 @@ DECLARE
 BEGIN
     SELECT iou_threshold, radius_m INTO STRICT t, radius
     FROM cda.run JOIN cda.body ON body.name = run.body WHERE run.run_id = suppress_load.run_id;
-    TRUNCATE work;
+    PERFORM cda.drop_scratch('work');
     EXECUTE cda.work_sql(format($sql$
         SELECT * FROM (
             SELECT d.detection_id AS id, d.lon, d.lat, d.diameter_m::float8 / 2 AS r, d.score,
+                   cda.radius_class(d.diameter_m::float8 / 2) AS class, cos(radians(d.lat)) AS cos_lat,
                    (k.rank << 22) | (d.detection_id & 4194303) AS place,
                    d.diameter_m::float8 * ($5 / 2 * 1.000001) + 1e-9 AS halo,
                    d.lon >= $1 AND d.lon < $3 AND d.lat >= $2 AND (d.lat < $4 OR $4 >= 90) AS own
@@ -99,7 +87,7 @@ BEGIN
         -- the latitude alone turns most rows away
         WHERE own OR (lat >= $2 - halo AND lat <= $4 + halo
                       AND cda.zone_distance_deg(lon, lat, $1, $2, $3, $4) <= halo)$sql$,
-        run_id, cda.zone_batches_sql(run_id)), radius, cda.rival_reach(t))
+        run_id, cda.zone_batches_sql(run_id)), radius, t)
     USING west, south, east, north, degrees(cda.rival_reach(t) / sqrt(t) / radius);
     GET DIAGNOSTICS n = ROW_COUNT;
     RETURN n;
@@ -136,18 +124,21 @@ DECLARE
     now_open text := 'open_pair';
     next_open text := 'open_pair_next';
 BEGIN
-    TRUNCATE best, verdict, unsure_pair, open_pair, open_pair_next, dropped;
-    INSERT INTO best
-    SELECT DISTINCT ON (p.loser) p.loser, p.winner, p.iou, p.winner_own
-    FROM pair p WHERE p.loser_own
-    ORDER BY p.loser, p.score DESC, p.r DESC, p.place;
-    -- whose highest-ranked rival is outranked by nothing is dropped, by that one: nearly all
-    INSERT INTO verdict
-    SELECT b.loser, b.winner, b.iou,
-           CASE WHEN b.winner_own AND above.loser IS NULL THEN 'dropped' ELSE 'open' END
-    FROM best b LEFT JOIN best above ON above.loser = b.winner;
-    INSERT INTO unsure_pair
-    SELECT p.* FROM pair p JOIN verdict v ON v.id = p.loser WHERE v.fate = 'open';
+    PERFORM cda.drop_scratch('verdict', 'unsure_pair');
+    TRUNCATE open_pair, open_pair_next, dropped;
+    -- the highest-ranked rival of each own row that has one above it; whose rival is outranked by
+    -- nothing is dropped, by that one: nearly all
+    CREATE TEMP TABLE verdict AS
+        WITH best AS MATERIALIZED (
+            SELECT DISTINCT ON (p.loser) p.loser, p.winner, p.iou, p.winner_own
+            FROM pair p WHERE p.loser_own
+            ORDER BY p.loser, p.score DESC, p.r DESC, p.place
+        )
+        SELECT b.loser AS id, b.winner, b.iou,
+               CASE WHEN b.winner_own AND above.loser IS NULL THEN 'dropped' ELSE 'open' END AS fate
+        FROM best b LEFT JOIN best above ON above.loser = b.winner;
+    CREATE TEMP TABLE unsure_pair AS
+        SELECT p.* FROM pair p JOIN verdict v ON v.id = p.loser WHERE v.fate = 'open';
     IF NOT EXISTS (SELECT FROM unsure_pair) THEN
         RETURN 1;
     END IF;
@@ -211,11 +202,10 @@ END $$;
 COMMENT ON FUNCTION cda.settle_open(text) IS
 'Name the fate of the rows that the first look left open. Example: internal to cda.suppress_rounds';
 
-CREATE OR REPLACE FUNCTION cda.suppress_store(run_id int) RETURNS void
+CREATE OR REPLACE FUNCTION cda.suppress_store(
+    run_id int, OUT craters bigint, OUT suppressed bigint
+)
 LANGUAGE plpgsql SET enable_mergejoin = off SET enable_nestloop = off SET jit = off AS $$
-DECLARE
-    craters bigint;
-    losers bigint;
 BEGIN
     -- in the order of the sphere, so that neighbours share pages
     EXECUTE format($sql$
@@ -229,10 +219,7 @@ BEGIN
     EXECUTE format($sql$
         INSERT INTO cda.suppression_r%1$s (run_id, iou, detection_id, crater_id)
         SELECT %1$s, v.iou, v.id, v.winner FROM verdict v WHERE v.fate = 'dropped'$sql$, run_id);
-    GET DIAGNOSTICS losers = ROW_COUNT;
-    -- no row yet while a rebuild is at work: it counts at its end
-    UPDATE cda.catalogue c SET n_craters = n_craters + craters, n_suppressed = n_suppressed + losers
-    WHERE c.run_id = suppress_store.run_id;
+    GET DIAGNOSTICS suppressed = ROW_COUNT;
     INSERT INTO cda.rest_row (run_id, detection_id, dropped)
     SELECT suppress_store.run_id, v.id, d.id IS NOT NULL
     FROM verdict v LEFT JOIN dropped d USING (id) WHERE v.fate = 'waiting';
@@ -242,13 +229,14 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION cda.suppress_store(int) IS
 'Store the verdicts of this session''s zone: craters, suppressions, and the rest that hangs on other
-zones. Example: SELECT cda.suppress_store(7)';
+zones; returns how many craters and suppressions. Example: SELECT * FROM cda.suppress_store(7)';
 
-CREATE OR REPLACE FUNCTION cda.suppress_rest(run_id int) RETURNS bigint
+CREATE OR REPLACE FUNCTION cda.suppress_rest(
+    run_id int, OUT waiting bigint, OUT craters bigint, OUT suppressed bigint
+)
 LANGUAGE plpgsql AS $$
 DECLARE
     n bigint;
-    total bigint;
 BEGIN
     SET LOCAL client_min_messages = warning;
     DROP TABLE IF EXISTS rest_state, rest;
@@ -259,7 +247,7 @@ BEGIN
     CREATE TEMP TABLE rest_state AS
         SELECT detection_id AS id, CASE WHEN dropped THEN false END AS kept, true AS own
         FROM cda.rest_row r WHERE r.run_id = suppress_rest.run_id;
-    SELECT count(*) INTO total FROM rest_state;
+    SELECT count(*) INTO waiting FROM rest_state;
     INSERT INTO rest_state
     SELECT w.id, EXISTS (SELECT FROM cda.crater c
                          WHERE c.run_id = suppress_rest.run_id AND c.crater_id = w.id), false
@@ -287,15 +275,17 @@ BEGIN
     FROM rest_state s JOIN cda.detection d
       ON d.run_id = suppress_rest.run_id AND d.detection_id = s.id
     WHERE s.own AND s.kept;
+    GET DIAGNOSTICS craters = ROW_COUNT;
     INSERT INTO cda.suppression (run_id, iou, detection_id, crater_id)
     SELECT DISTINCT ON (p.loser) suppress_rest.run_id, p.iou, p.loser, p.winner
     FROM rest_state s JOIN rest p ON p.loser = s.id JOIN rest_state w ON w.id = p.winner
     WHERE s.own AND NOT s.kept AND w.kept
     ORDER BY p.loser, p.score DESC, p.radius_m DESC, p.place;
+    GET DIAGNOSTICS suppressed = ROW_COUNT;
     DELETE FROM cda.rest_pair p WHERE p.run_id = suppress_rest.run_id;
     DELETE FROM cda.rest_row r WHERE r.run_id = suppress_rest.run_id;
-    RETURN total;
 END $$;
 COMMENT ON FUNCTION cda.suppress_rest(int) IS
 'Decide the chains of overlaps that leave their zone, once every zone is stored; returns how many
-detections that were. Example: SELECT cda.suppress_rest(7)';
+detections that were, and the craters and suppressions that came of it.
+Example: SELECT * FROM cda.suppress_rest(7)';

@@ -132,6 +132,31 @@ def test_only_the_touched_components(database: Target) -> None:
         assert (summary.mode, summary.n_decided, summary.n_craters) == ("incremental", 1, 901)
 
 
+def test_basins_as_wide_as_the_planet(database: Target) -> None:
+    """Circles whose rivals' craters may lie beyond what the sphere index can be asked for."""
+    rng = np.random.default_rng(8)
+    n = 240
+    found = Detections(
+        rng.uniform(-180, 180, n), np.degrees(np.arcsin(rng.uniform(-1, 1, n))),
+        (10 ** rng.uniform(5.6, 6.6, n)).astype(np.float32),
+        rng.uniform(0.1, 1, n).astype(np.float32), rng.integers(N, size=n),
+    )  # fmt: skip
+    with connect(database) as conn:
+        run = make_run(conn, "basins", N)
+        batches, present = batch_ids(conn, run), set(range(N))
+        ids = store(conn, run, found)
+        suppress(database, run)
+        for number in (3, 7, 3, 0, 7):
+            if number in present:
+                repeat_batch(conn, batches[number])
+            else:
+                store(conn, run, found, [number])
+            present ^= {number}
+            assert suppress(database, run).mode == "incremental"
+            agrees(conn, run, found, ids, present)
+        equals_rebuild(database, conn, run)
+
+
 @given(st.integers(0, 10**6), st.lists(st.integers(0, N - 1), min_size=1, max_size=4))
 @settings(max_examples=12, deadline=None,
           suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip

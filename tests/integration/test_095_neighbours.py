@@ -51,7 +51,8 @@ def put_craters(conn: Connection, run: Run, lon: Floats, lat: Floats) -> None:
             "score": np.full(n, 0.5, dtype=np.float32),
         },
     )
-    conn.execute("SELECT cda.index_craters(%s)", [run.run_id])
+    for index in ("ids", "places"):
+        conn.execute(f"SELECT cda.index_crater_{index}(%s)", [run.run_id])
     conn.execute(
         "INSERT INTO cda.catalogue (run_id, n_craters, n_suppressed, n_cut) VALUES (%s, %s, 0, 0)",
         [run.run_id, n],

@@ -128,7 +128,7 @@ def test_each_role_has_its_functions(module_database: Target) -> None:
         "SELECT cda.repeat_batch(1)",
         "SELECT cda.create_partitions(77)",
         "SELECT cda.clear_catalogue(1)",
-        "SELECT cda.index_craters(1)",
+        "SELECT cda.index_crater_ids(1)",
         "SELECT cda.roll_up_counts(1, 9)",
         "SELECT cda.roll_up_bins(1, 9, '{0}')",
         "SELECT cda.roll_up_done(1)",
