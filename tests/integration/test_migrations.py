@@ -149,6 +149,31 @@ def test_down_and_up_again(database: Target) -> None:
     assert facts(database, TABLES | PROGRAMS) == before
 
 
+def test_the_sphere_index_of_detections_goes_from_every_run(database: Target) -> None:
+    """Older code kept one a run (revision 0006); going back makes it again."""
+    with connect(database) as conn:
+        run = make_run(conn, "kept", 1)
+        one = Detections(
+            np.zeros(1), np.zeros(1), np.full(1, 2e4, np.float32), np.full(1, 0.9, np.float32),
+            np.zeros(1, np.int64),
+        )  # fmt: skip
+        store(conn, run, one)
+        suppress(database, run)
+
+    def kept() -> int:
+        with connect(database) as conn:
+            row = conn.execute(
+                "SELECT count(*) FROM pg_indexes WHERE indexname ~ '^detection_r.*_sphere_idx$'"
+            ).fetchone()
+        return int(row[0]) if row else -1
+
+    assert kept() == 0
+    downgrade(engine(database), "0005")
+    assert kept() == 1
+    migrate(engine(database))
+    assert kept() == 0
+
+
 def test_migrating_again_changes_nothing(database: Target) -> None:
     assert migrate(engine(database)) == []
 
