@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from cda_db.bulk import copy_arrays
+from cda_db.bulk import copy_arrays, fetch_arrays
 from cda_db.connection import Connection
 from cda_db.runs import Run
 
 Floats = NDArray[np.float64]
 _CHUNK = 1_000_000
+_QUERY = (
+    "SELECT detection_id, lon, lat, diameter_m::float8, score::float8 FROM cda.detection"
+    " WHERE run_id = %(run)s AND NOT cut"
+)
 ROW = [("id", "i8"), ("lon", "f8"), ("lat", "f8"), ("diameter_m", "f8"), ("score", "f8")]
 
 
@@ -32,19 +37,25 @@ class Rows:
 
 
 def fetch(conn: Connection, run: Run) -> Rows:
-    """All whole detections of a run, as arrays."""
+    """All whole detections of a run, as arrays: by psycopg's binary cursor, as one would today."""
     parts = []
     with conn.cursor(name="fetch", binary=True) as cursor:
         cursor.itersize = 50_000
-        cursor.execute(
-            "SELECT detection_id, lon, lat, diameter_m::float8, score::float8 FROM cda.detection"
-            " WHERE run_id = %s AND NOT cut",
-            [run.run_id],
-        )
+        cursor.execute(_QUERY, {"run": run.run_id})
         while rows := cursor.fetchmany(_CHUNK):
             parts.append(np.array(rows, dtype=ROW))
     conn.rollback()
-    found = np.concatenate(parts)
+    return _rows(np.concatenate(parts), run)
+
+
+def fetch_copied(conn: Connection, run: Run) -> Rows:
+    """The same by this project's own reader of COPY BINARY: the fastest way that we know."""
+    found = fetch_arrays(conn, _QUERY, dict(ROW), {"run": run.run_id})
+    conn.rollback()
+    return _rows(found, run)
+
+
+def _rows(found: Any, run: Run) -> Rows:
     half_lat = np.degrees(found["diameter_m"] / 2 / run.body.radius_m)
     half_lon = half_lat / np.maximum(np.cos(np.radians(found["lat"])), 1e-6)
     lon, lat = found["lon"], found["lat"]
