@@ -105,6 +105,7 @@ def _rivals(target: Any, conn: Any, run: Any, n: int) -> dict[str, Any]:
     """The others, one after the other, each with the machine as free as we had it."""
     from benchmarks.geopandas_nms import geopandas_nms
     from benchmarks.gist_join import gist_join
+    from benchmarks.planet_stages import own_peak_bytes
     from benchmarks.sahi_nms import sahi_nms
     from benchmarks.shapely_nms import fetch, fetch_copied, suppress_in_memory, write_back
     from cda_db.connection import engine
@@ -117,7 +118,7 @@ def _rivals(target: Any, conn: Any, run: Any, n: int) -> dict[str, Any]:
     verdict, stages = suppress_in_memory(rows, run.iou_threshold)
     written = time.perf_counter()
     write_back(conn, rows, verdict)
-    done, cpu_done = time.perf_counter(), time.process_time()
+    done, cpu_done, peak = time.perf_counter(), time.process_time(), own_peak_bytes()
     fetch_copied(conn, run)
     copied_s = time.perf_counter() - done
     found: dict[str, Any] = {
@@ -125,7 +126,7 @@ def _rivals(target: Any, conn: Any, run: Any, n: int) -> dict[str, Any]:
             "seconds": round(done - started, 2), "cpu_s": round(cpu_done - cpu, 2),
             "kept": int((verdict < 0).sum()), "fetch": round(fetched - started, 2),
             "fetch by our COPY reader": round(copied_s, 2), **stages,
-            "write back": round(done - written, 2),
+            "write back": round(done - written, 2), "peak_bytes": peak,
         },
         "geopandas": geopandas_nms(engine(target), run, run.iou_threshold),
         "sahi": sahi_nms(rows, run.iou_threshold),
