@@ -75,30 +75,28 @@ def compare(detections: int, *, workers: int, seed: int, folder: Path) -> dict[s
                         **ours.seconds},
         **rivals,
     }  # fmt: skip
+    report["ratios"] |= _ratios(rivals, suppress_s, suppress_cpu_s)
+    return report
+
+
+def _ratios(rivals: dict[str, Any], ours_s: float, ours_cpu_s: float) -> dict[str, float]:
+    """Seconds of the others' suppression over ours."""
+    found = {}
     if "shapely" in rivals:
         shapely = rivals["shapely"]
         total = shapely["seconds"]
-        report["ratios"]["shapely with fetch and write-back / suppression"] = round(
-            total / suppress_s, 3
-        )
-        report["ratios"]["the same by processor seconds"] = round(
-            shapely["cpu_s"] / suppress_cpu_s, 3
-        )
-        report["ratios"]["the same with our COPY reader for its fetch"] = round(
-            (total - shapely["fetch"] + shapely["fetch by our COPY reader"]) / suppress_s, 3
-        )
-    if "geopandas" in rivals:
-        report["ratios"]["geopandas with read_postgis and to_postgis / suppression"] = round(
-            rivals["geopandas"]["seconds"] / suppress_s, 3
-        )
+        copied = total - shapely["fetch"] + shapely["fetch by our COPY reader"]
+        geopandas = rivals["geopandas"]["seconds"]
+        found = {
+            "geopandas with read_postgis and to_postgis / suppression": geopandas / ours_s,
+            "shapely with fetch and write-back / suppression": total / ours_s,
+            "the same by processor seconds": shapely["cpu_s"] / ours_cpu_s,
+            "the same with our COPY reader for its fetch": copied / ours_s,
+            "GiST box join alone / suppression": sum(rivals["gist"]["stages"].values()) / ours_s,
+        }
     if "seconds" in rivals.get("sahi", {}):
-        report["ratios"]["SAHI's NMS alone / suppression"] = round(
-            rivals["sahi"]["seconds"] / suppress_s, 3
-        )
-    if "gist" in rivals:
-        total = sum(rivals["gist"]["stages"].values())
-        report["ratios"]["GiST box join alone / suppression"] = round(total / suppress_s, 3)
-    return report
+        found["SAHI's NMS alone / suppression"] = rivals["sahi"]["seconds"] / ours_s
+    return {name: round(ratio, 3) for name, ratio in found.items()}
 
 
 def _rivals(target: Any, conn: Any, run: Any, n: int) -> dict[str, Any]:
