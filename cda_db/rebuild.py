@@ -110,6 +110,8 @@ def _build(target: Target | str | None, run: Run, workers: int, indexes: Sequenc
 
     def build(name: str) -> None:
         with connect(target, role="cda_owner", autocommit=True) as own:
+            if workers > 1:  # the other connections keep the machine busy
+                own.execute("SET max_parallel_maintenance_workers = 0")
             own.execute(f"SELECT cda.index_{name}(%s)", [run.run_id])
 
     with ThreadPoolExecutor(max_workers=workers) as pool:
