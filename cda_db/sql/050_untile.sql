@@ -22,7 +22,7 @@ COMMENT ON VIEW cda.batch_frame IS
 'Constants by which the boxes of a batch are put on the sphere: affine, projection, level, tiles';
 
 CREATE OR REPLACE FUNCTION cda.check_staging(f cda.batch_frame, staging text) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET max_parallel_workers_per_gather = 0 AS $$
 DECLARE
     wrong int;
 BEGIN
@@ -62,37 +62,37 @@ DECLARE
     -- without rotation and shear the map's derivative is a product of two scales
     plain boolean := f.b = 0 AND f.d = 0 AND f.projection <> 'sinusoidal';
     back text := CASE WHEN f.margin_px > 0 THEN format(' - %s', f.margin_px) ELSE '' END;
-    col text := format('(ox%s + (x0 + x1) * 0.5::float8) * %L::float8', back, f.factor);
-    row_ text := format('(oy%s + (y0 + y1) * 0.5::float8) * %L::float8', back, f.factor);
+    ox text := format('cda.tile_origin(tile_col, %s, %s, %s)', f.level_width, f.tile_px, f.overlap_px);
+    oy text := format('cda.tile_origin(tile_row, %s, %s, %s)', f.level_height, f.tile_px, f.overlap_px);
+    col text := format('(%s%s + (x0 + x1) * 0.5::float8) * %L::float8', ox, back, f.factor);
+    row_ text := format('(%s%s + (y0 + y1) * 0.5::float8) * %L::float8', oy, back, f.factor);
+    y_north text := CASE WHEN f.projection IN ('polar_stereographic', 'mercator') THEN 'x_east'
+        ELSE format('cda.map_y_north(%L, lat, %L, %L)', f.projection, f.lat_ts_deg, f.radius_m) END;
     scale text := CASE WHEN plain
-        THEN format('sqrt(%L::float8 / (x_east * y_north))', abs(f.a * f.e))
-        ELSE format('cda.ground_scale(%L, %L, %L, %L, x_east, x_north, y_north)', f.a, f.b, f.d, f.e)
+        THEN format('sqrt(%L::float8 / (x_east * %s))', abs(f.a * f.e), y_north)
+        ELSE format('cda.ground_scale(%L, %L, %L, %L, x_east, cda.map_x_north(%L, turned_lon, lat, %L), %s)',
+                    f.a, f.b, f.d, f.e, f.projection, f.lon_0_deg, y_north)
         END;
 BEGIN
     RETURN format($sql$
 WITH stored AS (
 INSERT INTO cda.%1$I (run_id, tile_row, tile_col, detection_id, lon, lat, diameter_m, score,
                       x0, y0, x1, y1, cut, data_edge)
-SELECT %2$s, tile_row, tile_col, %3$s::bigint + row_number() OVER (
-           ORDER BY tile_row, tile_col, x0, y0, x1, y1, score) - 1,
-       cda.wrap_lon(turned_lon), lat,
+SELECT %2$s, tile_row, tile_col, %3$s::bigint + place - 1, cda.wrap_lon(turned_lon), lat,
        sqrt((x1 - x0)::float8 * (y1 - y0)) * %8$L::float8 * %9$s, score, x0, y0, x1, y1,
        (x0 <= %10$s AND %11$s) OR (y0 <= %10$s AND %12$s)
            OR (x1 >= %15$s - %10$s AND %13$s) OR (y1 >= %16$s - %10$s AND %14$s),
        data_edge OR x0 <= %10$s AND NOT (%11$s) OR y0 <= %10$s AND NOT (%12$s)
            OR x1 >= %15$s - %10$s AND NOT (%13$s) OR y1 >= %16$s - %10$s AND NOT (%14$s)
 FROM (
-    SELECT *, %17$s AS x_north, %18$s AS y_north FROM (
-        SELECT *, cda.map_lon_unwrapped(%4$L, x, y, lat, %5$L, %6$L, %7$L) AS turned_lon,
-               cda.map_x_east(%4$L, lat, %6$L, %7$L) AS x_east
-        FROM (
-            SELECT *, cda.map_lat(%4$L, x, y, %6$L, %7$L) AS lat FROM (
-                SELECT *, %19$s AS x, %20$s AS y FROM (
-                    SELECT *, cda.tile_origin(tile_col, %21$s, %23$s, %24$s) AS ox,
-                           cda.tile_origin(tile_row, %22$s, %23$s, %24$s) AS oy
-                    FROM cda.%25$I OFFSET 0) AS tile OFFSET 0) AS map OFFSET 0) AS sphere OFFSET 0)
-        AS derivative
-) AS placed
+    SELECT *, cda.map_lon_unwrapped(%4$L, x, y, lat, %5$L, %6$L, %7$L) AS turned_lon,
+           cda.map_x_east(%4$L, lat, %6$L, %7$L) AS x_east
+    FROM (
+        SELECT *, cda.map_lat(%4$L, x, y, %6$L, %7$L) AS lat FROM (
+            -- numbered first, while rows are narrow; workers push them sorted
+            SELECT *, %19$s AS ox, %20$s AS oy, %17$s AS x, %18$s AS y,
+                   row_number() OVER (ORDER BY tile_row, tile_col, x0, y0, x1, y1, score) AS place
+            FROM cda.%21$I OFFSET 0) AS map OFFSET 0) AS sphere OFFSET 0) AS placed
 RETURNING lon, lat, diameter_m, cut)
 SELECT count(*)::int AS n, (count(*) FILTER (WHERE cut))::int AS n_cut,
        min(lon) AS west, max(lon) AS east, min(lat) AS south, max(lat) AS north,
@@ -101,18 +101,13 @@ SELECT count(*)::int AS n, (count(*) FILTER (WHERE cut))::int AS n_cut,
         f.projection, f.lon_0_deg, f.lat_ts_deg, f.radius_m,
         f.diameter_factor * f.factor, scale, f.edge_margin_px,
         left_cut, top_cut, right_cut, bottom_cut, last_x, last_y,
-        CASE WHEN plain THEN 'NULL' ELSE format('cda.map_x_north(%L, turned_lon, lat, %L)',
-                                                f.projection, f.lon_0_deg) END,
-        CASE WHEN f.projection IN ('polar_stereographic', 'mercator') THEN 'x_east'
-             ELSE format('cda.map_y_north(%L, lat, %L, %L)', f.projection, f.lat_ts_deg, f.radius_m)
-        END,
         CASE WHEN f.b = 0 THEN format('%L::float8 * (%s) + %L::float8', f.a, col, f.c)
              ELSE format('%L::float8 * (%s) + %L::float8 * (%s) + %L::float8',
                          f.a, col, f.b, row_, f.c) END,
         CASE WHEN f.d = 0 THEN format('%L::float8 * (%s) + %L::float8', f.e, row_, f.f)
              ELSE format('%L::float8 * (%s) + %L::float8 * (%s) + %L::float8',
                          f.d, col, f.e, row_, f.f) END,
-        f.level_width, f.level_height, f.tile_px, f.overlap_px, staging);
+        ox, oy, staging);
 END $$;
 COMMENT ON FUNCTION cda.untile_sql(cda.batch_frame, text) IS
 'The INSERT .. SELECT that puts the boxes of a staging table on the sphere.
