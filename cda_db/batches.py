@@ -149,9 +149,13 @@ def finish_batch(
 
 
 def _in_order(boxes: Boxes) -> Boxes:
-    """The boxes in the order that ids follow: the server then finds them sorted, which is cheap."""
-    tile = boxes.tile_row.astype(np.int32) << 16 | boxes.tile_col
-    order = np.lexsort((boxes.y0, boxes.x0, tile))
+    """The boxes nearly in the order that ids follow: the server, which decides, then sorts cheaply.
+
+    One number a box, of tile and x0, whose bits are in order where it is positive.
+    """
+    tile = boxes.tile_row.astype(np.int64) << 16 | boxes.tile_col
+    x0 = (boxes.x0.astype(np.float32) + np.float32(2)).view(np.int32)
+    order = np.argsort(tile << 32 | x0)
     return Boxes(*(values[order] for values in vars(boxes).values()))
 
 
