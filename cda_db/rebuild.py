@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from threading import Lock
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 from cda_db.connection import Connection, connect
 from cda_db.runs import Run
 from cda_db.settings import Target
-from cda_db.zones import Extent, Zone, cut_zones, heaviest_last
+from cda_db.zones import Extent, Zone, cut_zones, heaviest_first
 
 # Rows that are worth a zone of their own where a worker has none.
 _LEAST_ZONE = 100_000
 # Where a worker gets one zone or two, they must be alike; where many, the cheapest cuts count.
 _LEAST_SHARE_OF_FEW, _LEAST_SHARE_OF_MANY = 0.45, 0.35
+# A zone may hold that much more than a worker's share, rather than be cut again.
+_SLACK = 1.03
+# So many zones a worker are sooner decided by reading all rows for each than by the index of ids,
+# which is then built beside them.
+_FEW_ZONES = 2
 # Rows a zone from which on PostgreSQL's compiler saves more than it costs.
 _WORTH_COMPILING = 400_000
 
@@ -61,17 +67,23 @@ def rebuild(
         [run.run_id],
     )
     conn.commit()
-    _build(target, run, 1, ["detection_ids"])
-    clock.lap("ids")
     extents = _extents(conn, run)
     zones = _cut(extents, workers, rows_per_zone)
     # a zone's statements take seconds: compiling them pays, and does not for a small run
     compiled = sum(extent.weight for extent in extents) > _WORTH_COMPILING * len(zones)
     conn.rollback()
-    done = _decide_zones(target, run, zones, workers, compiled, progress)
-    clock.lap("zones")
-    # before the rest, which looks single craters up
-    _build(target, run, workers, ["crater_places", "crater_ids", "suppressions"])
+    indexes = ["crater_places", "crater_ids", "suppressions"]
+    if len(zones) <= _FEW_ZONES * workers:
+        beside = ["detection_ids"]
+    else:
+        beside = []
+        _build(target, run, "detection_ids", alone=True)
+        clock.lap("ids")
+    with _Crew(target, run, compiled, workers) as crew:
+        done = crew.decide(zones, beside, progress)
+        clock.lap("zones")
+        # before the rest, which looks single craters up
+        crew.build(indexes)
     conn.execute("SELECT cda.end_load('crater', %s)", [run.run_id])
     conn.commit()
     clock.lap("indexes")
@@ -94,28 +106,23 @@ def rebuild(
 
 
 def _cut(extents: Sequence[Extent], workers: int, rows_per_zone: int) -> list[Zone]:
-    """Zones, the heaviest last (they are taken from the end), enough to keep all workers busy."""
+    """Zones, the heaviest first, enough to keep all workers busy."""
     share = -(-sum(extent.weight for extent in extents) // workers)
     few = share < 2 * rows_per_zone
     zones = cut_zones(
         extents,
-        min(rows_per_zone, max(_LEAST_ZONE, share)),
+        min(rows_per_zone, max(_LEAST_ZONE, int(share * _SLACK))),
         least_share=_LEAST_SHARE_OF_FEW if few else _LEAST_SHARE_OF_MANY,
     )
-    return heaviest_last(zones, extents)
+    return heaviest_first(zones, extents)
 
 
-def _build(target: Target | str | None, run: Run, workers: int, indexes: Sequence[str]) -> None:
-    """Build indexes of the run's rows, side by side where several workers are allowed."""
-
-    def build(name: str) -> None:
-        with connect(target, role="cda_owner", autocommit=True) as own:
-            if workers > 1:  # the other connections keep the machine busy
-                own.execute("SET max_parallel_maintenance_workers = 0")
-            own.execute(f"SELECT cda.index_{name}(%s)", [run.run_id])
-
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        list(pool.map(build, indexes))
+def _build(target: Target | str | None, run: Run, index: str, alone: bool) -> None:
+    """Build an index of the run's rows; what builds it alone may use the whole machine."""
+    with connect(target, role="cda_owner", autocommit=True) as own:
+        if not alone:  # the other connections keep the machine busy
+            own.execute("SET max_parallel_maintenance_workers = 0")
+        own.execute(f"SELECT cda.index_{index}(%s)", [run.run_id])
 
 
 def _extents(conn: Connection, run: Run) -> list[Extent]:
@@ -128,74 +135,97 @@ def _extents(conn: Connection, run: Run) -> list[Extent]:
     return [Extent(*row) for row in rows]
 
 
-@dataclass
-class _Done:
-    """Sums over zones: detections looked at, craters and suppressions stored."""
+class _Done(NamedTuple):
+    """Detections looked at, craters and suppressions stored."""
 
-    loaded: int = 0
-    craters: int = 0
-    suppressed: int = 0
+    loaded: int
+    craters: int
+    suppressed: int
 
 
-def _decide_zones(
-    target: Target | str | None,
-    run: Run,
-    zones: Sequence[Zone],
-    workers: int,
-    compiled: bool,
-    progress: Progress | None,
-) -> _Done:
-    queue, sums, lock = list(zones), _Done(), Lock()
-    n_done = 0
+class _Crew:
+    """Connections that decide zones and build indexes side by side, whatever is next."""
 
-    def work() -> None:
-        nonlocal n_done
-        with connect(target, role="cda_owner", application_name="cda suppress zone") as own:
-            _prepare_session(own, compiled)
-            own.execute("SELECT cda.suppress_begin(%s)", [run.run_id])
-            own.commit()
-            while queue:
-                try:
-                    zone = queue.pop()
-                except IndexError:  # another thread took the last one
-                    break
-                loaded, craters, suppressed = _decide(own, run, zone)
-                own.commit()
-                with lock:
-                    sums.loaded += loaded
-                    sums.craters += craters
-                    sums.suppressed += suppressed
-                    n_done += 1
-                if progress:
-                    progress(n_done, len(zones))
+    def __init__(self, target: Target | str | None, run: Run, compiled: bool, workers: int) -> None:
+        self._target, self._run, self._compiled, self._workers = target, run, compiled, workers
+        self._pool = ThreadPoolExecutor(max_workers=workers)
+        self._sessions: SimpleQueue[Connection] = SimpleQueue()
+        self._late: list[Future[None]] = []
 
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        for future in [pool.submit(work) for _ in range(workers)]:
+    def __enter__(self) -> _Crew:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._close_sessions()
+
+    def decide(
+        self, zones: Sequence[Zone], beside: Sequence[str], progress: Progress | None
+    ) -> _Done:
+        """All zones, in the given order; then ``beside``, indexes that may be built meanwhile."""
+        futures = [self._pool.submit(self._decide, zone) for zone in zones]
+        self._late += [self._pool.submit(self._build, index) for index in beside]
+        for n_done, future in enumerate(as_completed(futures), 1):
             future.result()
-    return sums
+            if progress:
+                progress(n_done, len(zones))
+        self._close_sessions()
+        return _Done(*(sum(column) for column in zip(*(f.result() for f in futures), strict=True)))
+
+    def build(self, indexes: Sequence[str]) -> None:
+        """Build indexes, and see those to their end that were begun beside the zones."""
+        self._late += [self._pool.submit(self._build, index) for index in indexes]
+        for future in self._late:
+            future.result()
+
+    def _build(self, index: str) -> None:
+        _build(self._target, self._run, index, alone=self._workers == 1)
+
+    def _decide(self, zone: Zone) -> _Done:
+        try:
+            session = self._sessions.get_nowait()
+        except Empty:
+            session = self._open_session()
+        try:
+            return _decide(session, self._run, zone)
+        finally:
+            self._sessions.put(session)
+
+    def _open_session(self) -> Connection:
+        session = connect(self._target, role="cda_owner", application_name="cda suppress zone")
+        _prepare_session(session, self._compiled)
+        session.execute("SELECT cda.suppress_begin(%s)", [self._run.run_id])
+        session.commit()
+        return session
+
+    def _close_sessions(self) -> None:
+        while not self._sessions.empty():
+            self._sessions.get_nowait().close()
 
 
 def _prepare_session(conn: Connection, compiled: bool) -> None:
     """Room for a zone's scratch tables and hashes, before the session's first temporary table."""
     conn.execute("SET temp_buffers = '512MB'")
     conn.execute("SET work_mem = '256MB'")
+    # the catalogue's row, committed last, brings the log of all zones to disk
+    conn.execute("SET synchronous_commit = off")
+    conn.execute("SET max_parallel_workers_per_gather = 0")  # the crew is what works side by side
     conn.execute("SET jit = on" if compiled else "SET jit = off")
     # a zone's seconds repay plain compilation, not the optimiser's
     conn.execute("SET jit_inline_above_cost = -1")
     conn.execute("SET jit_optimize_above_cost = -1")
 
 
-def _decide(conn: Connection, run: Run, zone: Zone) -> tuple[int, int, int]:
-    """One zone: detections looked at, craters and suppressions stored."""
-    row = conn.execute(
+def _decide(session: Connection, run: Run, zone: Zone) -> _Done:
+    loaded = session.execute(
         "SELECT cda.suppress_load(%s, %s, %s, %s, %s)", [run.run_id, *zone]
     ).fetchone()
-    conn.execute("SELECT cda.suppress_pairs(%s)", [run.run_id])
-    conn.execute("SELECT cda.suppress_rounds()")
-    stored = conn.execute("SELECT * FROM cda.suppress_store(%s)", [run.run_id]).fetchone()
-    assert row is not None  # a function gives one row
-    assert stored is not None
-    return int(row[0]), int(stored[0]), int(stored[1])
+    session.execute("SELECT cda.suppress_pairs(%s)", [run.run_id])
+    session.execute("SELECT cda.suppress_rounds()")
+    stored = session.execute("SELECT * FROM cda.suppress_store(%s)", [run.run_id]).fetchone()
+    session.commit()
+    assert loaded is not None and stored is not None  # a function gives one row
+    return _Done(*loaded, *stored)
 
 
 class Clock:

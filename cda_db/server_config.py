@@ -41,6 +41,7 @@ def configuration(cluster: Cluster, memory: int) -> str:
         "work_mem": "64MB",
         "maintenance_work_mem": _mb(memory // 16, 64, 1024),
         "max_wal_size": "4GB",
+        "wal_buffers": "64MB",
         "wal_level": "minimal",  # nobody replicates it: CREATE TABLE AS writes no log
         "max_wal_senders": 0,
         "checkpoint_timeout": "15min",

@@ -66,8 +66,8 @@ def cut_zones(
     ]
 
 
-def heaviest_last(zones: Sequence[Zone], batches: Sequence[Extent]) -> list[Zone]:
-    """Zones in ascending order of the batches whose centre they hold."""
+def heaviest_first(zones: Sequence[Zone], batches: Sequence[Extent]) -> list[Zone]:
+    """Zones in descending order of the batches whose centre they hold."""
     weight = np.array([batch.weight for batch in batches], dtype=float)
     lon = np.array([_centre(batch, 0) for batch in batches])
     lat = np.array([_centre(batch, 1) for batch in batches])
@@ -76,7 +76,7 @@ def heaviest_last(zones: Sequence[Zone], batches: Sequence[Extent]) -> list[Zone
         inside = (lon >= zone.west) & (lon < zone.east) & (lat >= zone.south) & (lat < zone.north)
         return float(weight[inside].sum())
 
-    return sorted(zones, key=total)
+    return sorted(zones, key=total, reverse=True)
 
 
 def _centre(batch: Extent, axis: int) -> float:

@@ -44,11 +44,12 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
     WHEN distance_m + radius_1 + radius_2 IS NULL THEN NULL
     WHEN distance_m >= radius_1 + radius_2 THEN 0
-    WHEN distance_m <= abs(radius_1 - radius_2) THEN
+    -- 1e-150: a smaller distance has a square too small for a float8, which is an error
+    WHEN distance_m <= abs(radius_1 - radius_2) + 1e-150::float8 THEN
         (least(radius_1, radius_2) / greatest(radius_1, radius_2)) ^ 2
-    ELSE cda.lens_area(distance_m, radius_1, radius_2)
-        / (pi() * (radius_1 * radius_1 + radius_2 * radius_2)
-           - cda.lens_area(distance_m, radius_1, radius_2))
+    -- common / (both - common), with the common area named once: it is the dear part
+    ELSE coalesce(1 / (pi() * (radius_1 * radius_1 + radius_2 * radius_2)
+                       / nullif(cda.lens_area(distance_m, radius_1, radius_2), 0) - 1), 0)
 END;
 
 COMMENT ON FUNCTION cda.circle_iou(float8, float8, float8) IS

@@ -67,38 +67,38 @@ COMMENT ON FUNCTION cda.spread_bytes() IS
 Example: SELECT (cda.spread_bytes())[4] -- 5';
 
 -- 10^8 rows want less than a microsecond each, a plpgsql call takes four: the same steps as
--- expressions, each named once (OFFSET 0), for a query's whole source.
+-- expressions for a query's whole source. A step that later ones use more than once has a subquery of
+-- its own (OFFSET 0); each costs a row as much as ten operations, so there are only three.
 CREATE OR REPLACE FUNCTION cda.healpix_sql(source text, cell_order int) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT
 RETURN format($sql$
-    SELECT *, (face::bigint << %3$s) + (
-        (cda.spread_bytes())[(ix & 255) + 1] + ((cda.spread_bytes())[(ix >> 8) + 1] << 16)
+    SELECT *, ((CASE WHEN abs(z) > 2.0::float8 / 3
+                     THEN least(3, floor(t)::int) + CASE WHEN z > 0 THEN 0 ELSE 8 END
+                     WHEN jp / %2$s = jm / %2$s THEN (jp / %2$s) %% 4 + 4
+                     WHEN jp / %2$s < jm / %2$s THEN jp / %2$s
+                     ELSE jm / %2$s + 8 END)::bigint << %3$s)
+        + (cda.spread_bytes())[(ix & 255) + 1] + ((cda.spread_bytes())[(ix >> 8) + 1] << 16)
         + ((cda.spread_bytes())[(iy & 255) + 1] << 1) + ((cda.spread_bytes())[(iy >> 8) + 1] << 17)
-        ) AS cell
+        AS cell
     FROM (
         SELECT *,
-            CASE WHEN NOT equatorial THEN CASE WHEN z > 0 THEN polar_face ELSE polar_face + 8 END
-                 WHEN jp / %2$s = jm / %2$s THEN (jp / %2$s) %% 4 + 4
-                 WHEN jp / %2$s < jm / %2$s THEN jp / %2$s
-                 ELSE jm / %2$s + 8 END AS face,
-            CASE WHEN equatorial THEN jm & (%2$s - 1)
+            CASE WHEN abs(z) <= 2.0::float8 / 3 THEN jm & (%2$s - 1)
                  WHEN z > 0 THEN %2$s - jm - 1 ELSE jp END AS ix,
-            CASE WHEN equatorial THEN %2$s - (jp & (%2$s - 1)) - 1
+            CASE WHEN abs(z) <= 2.0::float8 / 3 THEN %2$s - (jp & (%2$s - 1)) - 1
                  WHEN z > 0 THEN %2$s - jp - 1 ELSE jm END AS iy
         FROM (
             SELECT *,
-                CASE WHEN equatorial THEN floor(q - %2$s * z * 0.75)::int
-                     ELSE least(%2$s - 1, floor((t - polar_face) * q)::int) END AS jp,
-                CASE WHEN equatorial THEN floor(q + %2$s * z * 0.75)::int
-                     ELSE least(%2$s - 1, floor((1 - t + polar_face) * q)::int) END AS jm
+                CASE WHEN abs(z) <= 2.0::float8 / 3
+                     THEN floor(%2$s * (0.5::float8 + t) - %2$s * z * 0.75)::int
+                     ELSE least(%2$s - 1, floor((t - least(3, floor(t))) * (
+                         %2$s * cosd(lat) / sqrt((1 + abs(z)) / 3)))::int) END AS jp,
+                CASE WHEN abs(z) <= 2.0::float8 / 3
+                     THEN floor(%2$s * (0.5::float8 + t) + %2$s * z * 0.75)::int
+                     ELSE least(%2$s - 1, floor((1 - t + least(3, floor(t))) * (
+                         %2$s * cosd(lat) / sqrt((1 + abs(z)) / 3)))::int) END AS jm
             FROM (
-                SELECT *, abs(z) <= 2.0::float8 / 3 AS equatorial, least(3, floor(t)::int) AS polar_face,
-                    CASE WHEN abs(z) <= 2.0::float8 / 3 THEN %2$s * (0.5::float8 + t)
-                         ELSE %2$s * cosd(lat) / sqrt((1 + abs(z)) / 3) END AS q
-                FROM (
-                    SELECT *, sind(lat) AS z, (lon - 360 * floor(lon / 360)) / 90 AS t
-                    FROM (%1$s) AS place OFFSET 0) AS angle OFFSET 0) AS side OFFSET 0) AS step
-        OFFSET 0) AS cell_of$sql$,
+                SELECT *, sind(lat) AS z, (lon - 360 * floor(lon / 360)) / 90 AS t
+                FROM (%1$s) AS place OFFSET 0) AS angle OFFSET 0) AS side OFFSET 0) AS cell_of$sql$,
     source, 1 << cell_order, 2 * cell_order);
 COMMENT ON FUNCTION cda.healpix_sql(text, int) IS
 'A query with the columns of its source and cell, the nested HEALPix cell of lon and lat, for many

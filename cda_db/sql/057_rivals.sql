@@ -57,9 +57,10 @@ RETURN format($sql$
            score, own, r * f * %4$L::float8 >= 1 AS up
     FROM (SELECT *, %3$L::float8 * r + 0.001::float8 AS q,
                  (cda.cube_scale())[class + 1] AS f,
-                 %2$L::float8 * cos_lat * cos(radians(lon)) AS x,
-                 %2$L::float8 * cos_lat * sin(radians(lon)) AS y,
-                 %2$L::float8 * sin(radians(lat)) AS z
+                 -- 1e-100 m: the square of no difference is too small for a float8, an error here
+                 %2$L::float8 * cos_lat * cos(radians(lon)) + 1e-100::float8 AS x,
+                 %2$L::float8 * cos_lat * sin(radians(lon)) + 1e-100::float8 AS y,
+                 %2$L::float8 * sin(radians(lat)) + 1e-100::float8 AS z
           FROM (%1$s) AS source OFFSET 0) AS spaced$sql$,
     -- f is 1 / (8 * 4^(class + 1)): whether a rival may be of a higher class, a little generously
     source, radius_m, cda.rival_reach(iou_threshold) * 1.000001, 8 * 1.000002 / sqrt(iou_threshold));

@@ -64,15 +64,18 @@ Example: SELECT cda.zone_distance_deg(179, 0, -180, -10, -170, 10) -- 1';
 CREATE OR REPLACE FUNCTION cda.suppress_load(
     run_id int, west float8, south float8, east float8, north float8
 ) RETURNS bigint
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_nestloop = on AS $$
 DECLARE
     t float8;
     radius float8;
     n bigint;
+    by_id boolean := to_regclass(format('cda.detection_r%s_detection_id_key', run_id)) IS NOT NULL;
 BEGIN
     SELECT iou_threshold, radius_m INTO STRICT t, radius
     FROM cda.run JOIN cda.body ON body.name = run.body WHERE run.run_id = suppress_load.run_id;
     PERFORM cda.drop_scratch('work');
+    -- a zone's batches one by one, or while there is no index, all rows once
+    PERFORM set_config('enable_nestloop', by_id::text, true);
     EXECUTE cda.work_sql(format($sql$
         SELECT * FROM (
             SELECT d.detection_id AS id, d.lon, d.lat, d.diameter_m::float8 / 2 AS r, d.score,
@@ -81,13 +84,15 @@ BEGIN
                    d.diameter_m::float8 * ($5 / 2 * 1.000001) + 1e-9 AS halo,
                    d.lon >= $1 AND d.lon < $3 AND d.lat >= $2 AND (d.lat < $4 OR $4 >= 90) AS own
             FROM (%2$s) AS k
-            JOIN cda.detection_r%1$s d
-              ON d.detection_id BETWEEN k.batch_id << 22 AND ((k.batch_id + 1) << 22) - 1
+            JOIN cda.detection_r%1$s d ON %3$s
             WHERE NOT d.cut OFFSET 0) AS near
         -- the latitude alone turns most rows away
         WHERE own OR (lat >= $2 - halo AND lat <= $4 + halo
                       AND cda.zone_distance_deg(lon, lat, $1, $2, $3, $4) <= halo)$sql$,
-        run_id, cda.zone_batches_sql(run_id)), radius, t)
+        run_id, cda.zone_batches_sql(run_id),
+        CASE WHEN by_id
+             THEN 'd.detection_id BETWEEN k.batch_id << 22 AND ((k.batch_id + 1) << 22) - 1'
+             ELSE 'd.detection_id >> 22 = k.batch_id' END), radius, t)
     USING west, south, east, north, degrees(cda.rival_reach(t) / sqrt(t) / radius);
     GET DIAGNOSTICS n = ROW_COUNT;
     RETURN n;

@@ -75,6 +75,21 @@ def test_nested_crater_survives(database: Target) -> None:
         assert suppress(database, run).n_craters == 2
 
 
+def test_places_apart_by_less_than_can_be_squared(database: Target) -> None:
+    """A difference of 1e-160 degrees has a square too small for a float8: an error in SQL."""
+    apart = np.array([0.0, 1e-140, 1e-160, -1e-200, 1e-250, 1e-290])
+    found = Detections(
+        apart, apart[::-1].copy(), np.full(6, 1e4, dtype=np.float32),
+        np.linspace(0.9, 0.4, 6, dtype=np.float32), np.arange(6) % 2,
+    )  # fmt: skip
+    with connect(database) as conn:
+        run = make_run(conn, "near", 2)
+        store(conn, run, found)
+        assert suppress(database, run).n_craters == 1
+        overlap = conn.execute("SELECT cda.circle_iou(unnest(%s::float8[]), 1, 1)", [[*apart[2:]]])
+        assert [row[0] for row in overlap] == [1.0] * 4
+
+
 cases = st.lists(
     st.tuples(
         st.floats(-180, 179.99), st.floats(-3e4, 3e4), st.floats(-3e4, 3e4),
