@@ -24,9 +24,9 @@ _LEAST_ZONE = 100_000
 _LEAST_SHARE_OF_FEW, _LEAST_SHARE_OF_MANY = 0.45, 0.35
 # A zone may hold that much more than a worker's share, rather than be cut again.
 _SLACK = 1.03
-# So many zones a worker are sooner decided by reading all rows for each than by the index of ids,
-# which is then built beside them.
-_FEW_ZONES = 2
+# So many zones a worker, of so many rows, are sooner decided by reading all rows for each than by
+# the index of ids, which is then built beside them; more rows might come from disk each time.
+_FEW_ZONES, _FEW_ROWS = 2, 10_000_000
 # Rows a zone from which on PostgreSQL's compiler saves more than it costs.
 _WORTH_COMPILING = 400_000
 
@@ -69,11 +69,11 @@ def rebuild(
     conn.commit()
     extents = _extents(conn, run)
     zones = _cut(extents, workers, rows_per_zone)
+    n_rows = sum(extent.weight for extent in extents)
     # a zone's statements take seconds: compiling them pays, and does not for a small run
-    compiled = sum(extent.weight for extent in extents) > _WORTH_COMPILING * len(zones)
+    compiled = n_rows > _WORTH_COMPILING * len(zones)
     conn.rollback()
-    indexes = ["crater_places", "crater_ids", "suppressions"]
-    if len(zones) <= _FEW_ZONES * workers:
+    if len(zones) <= _FEW_ZONES * workers and n_rows <= _FEW_ROWS:
         beside = ["detection_ids"]
     else:
         beside = []
@@ -83,7 +83,7 @@ def rebuild(
         done = crew.decide(zones, beside, progress)
         clock.lap("zones")
         # before the rest, which looks single craters up
-        crew.build(indexes)
+        crew.build(["crater_places", "crater_ids", "suppressions"])
     conn.execute("SELECT cda.end_load('crater', %s)", [run.run_id])
     conn.commit()
     clock.lap("indexes")
