@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The shipped detector, from random weights: train, complete the labels with what was trained, train
-# on. About four hours on one core of 2026; each step is left alone where it is done already.
+# on. Two and a half hours on one core of 2026; each step is left alone where it is done already.
 #
 #   workflow/weights.sh [OUT]     OUT: the model's folder, runs/weights/crater_yolo11n by default
 #
