@@ -67,8 +67,8 @@ COMMENT ON FUNCTION cda.spread_bytes() IS
 Example: SELECT (cda.spread_bytes())[4] -- 5';
 
 -- 10^8 rows want less than a microsecond each, a plpgsql call takes four: the same steps as
--- expressions for a query's whole source. A step that later ones use more than once has a subquery of
--- its own (OFFSET 0); each costs a row as much as ten operations, so there are only three.
+-- expressions for a query's whole source, the steps that are used most in subqueries of their own
+-- (OFFSET 0). Two subqueries more, which named every step, took 0.04 microseconds of 0.55 a row.
 CREATE OR REPLACE FUNCTION cda.healpix_sql(source text, cell_order int) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT
 RETURN format($sql$
