@@ -211,7 +211,9 @@ def _prepare_session(conn: Connection, compiled: bool) -> None:
     conn.execute("SET synchronous_commit = off")
     conn.execute("SET max_parallel_workers_per_gather = 0")  # the crew is what works side by side
     conn.execute("SET jit = on" if compiled else "SET jit = off")
-    # a zone's seconds repay plain compilation, not the optimiser's
+    # a zone's seconds repay plain compilation, not the optimiser's; the planner, which takes a
+    # zone's rows for a few thousand, would leave reading them out
+    conn.execute("SET jit_above_cost = 10000")
     conn.execute("SET jit_inline_above_cost = -1")
     conn.execute("SET jit_optimize_above_cost = -1")
 

@@ -31,10 +31,10 @@ BEGIN
         'tile_row >= $1 AND tile_row < $2 AND tile_col >= 0 AND tile_col < $3 '
         'AND x0 >= -1 AND y0 >= -1 AND x1 <= $4 + 1 AND y1 <= $4 + 1 '
         'AND x1 > x0 AND y1 > y0 AND score >= $5 AND score <= 1 '
-        'AND sqrt((x1 - x0) * (y1 - y0)) BETWEEN $6 * 0.9999 AND $7 * 1.0001, false)', staging)
+        'AND (x1 - x0) * (y1 - y0) BETWEEN $6 AND $7, false)', staging)
     INTO wrong
     USING f.row_start, f.row_stop, cda.tile_count(f.level_width, f.tile_px, f.overlap_px),
-        f.tile_px, f.score_threshold, f.min_px, f.max_px;
+        f.tile_px, f.score_threshold, (f.min_px * 0.9999) ^ 2, (f.max_px * 1.0001) ^ 2;
     IF wrong > 0 THEN
         RAISE EXCEPTION '% boxes of batch % lie outside their tile, the batch, the size window or the scores',
             wrong, f.batch_id USING errcode = 'check_violation',

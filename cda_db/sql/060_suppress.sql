@@ -117,7 +117,9 @@ RETURN format($sql$
       AND b.south - x.reach <= $4 AND b.north + x.reach >= $2
       AND least(greatest(b.west - $3, $1 - b.east),
                 greatest(b.west + 360 - $3, $1 - b.east - 360),
-                greatest(b.west - 360 - $3, $1 - b.east + 360)) <= y.lon_reach$sql$, run_id);
+                greatest(b.west - 360 - $3, $1 - b.east + 360)) <= y.lon_reach
+    -- first of all, so that a detection is held against one list, not two
+    OFFSET 0$sql$, run_id);
 COMMENT ON FUNCTION cda.zone_batches_sql(int) IS
 'Query for the batches that a zone must read. Example: internal to cda.suppress_load';
 
@@ -195,7 +197,8 @@ BEGIN
             LEFT JOIN dropped d ON d.id = v.id
             WHERE v.fate = 'open' GROUP BY v.id, d.id
         )
-        UPDATE verdict v SET fate = f.fate FROM fate f WHERE f.id = v.id$sql$, still_open);
+        UPDATE verdict v SET fate = f.fate FROM fate f
+        WHERE f.id = v.id AND v.fate = 'open'$sql$, still_open);
     -- the rival to name is the highest-ranked one that was kept
     UPDATE verdict v SET winner = w.winner, iou = w.iou
     FROM (SELECT DISTINCT ON (p.loser) p.loser, p.winner, p.iou
