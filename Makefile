@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train setup-bench setup-workflow demo test test-train weights lint bench lock clean-demo
+.PHONY: help setup setup-train setup-bench setup-workflow demo test test-train weights lint bench bench-science lock clean-demo
 
 help: ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-12s %s\n' "$$name" "$$text"; done
@@ -37,11 +37,16 @@ lint: setup ## Style, formatting and types.
 	@.venv/bin/mypy
 
 # Those that compare with torch say in their own words how they are run.
-bench: setup-bench ## Every benchmark that needs no torch; a table each.
-	@for file in $$(grep -l __main__ benchmarks/*.py | xargs grep -L venv-train); do \
-	  name=benchmarks.$$(basename "$$file" .py); \
-	  echo "== $$name" >&2; \
-	  .venv-bench/bin/python -m "$$name"; \
+bench: setup-bench ## How fast it is, beside what people use today: a quarter of an hour.
+	@for name in planet side_by_side exactness neighbours large_scene; do \
+	  echo "== benchmarks.$$name" >&2; \
+	  .venv-bench/bin/python -m "benchmarks.$$name"; \
+	done
+
+bench-science: setup-bench ## How often the methods are wrong, on planets made for it: an hour.
+	@for name in secondaries rays sources; do \
+	  echo "== benchmarks.$$name" >&2; \
+	  .venv-bench/bin/python -m "benchmarks.$$name"; \
 	done
 
 lock: ## Resolve the newest versions into both lock files.

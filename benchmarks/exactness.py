@@ -163,7 +163,7 @@ def _oracle_differences(conn: Any, run: Any) -> int:
 
 
 @click.command()
-@click.option("--detections", default=300_000, show_default=True)
+@click.option("--detections", default=1_000_000, show_default=True)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--oracle/--no-oracle", default=True, show_default=True)
 @click.option("--only", type=click.Choice(["increments"]), help="This part alone.")
