@@ -199,6 +199,14 @@ def scene_kinds(conn: Connection, ids: list[int]) -> set[str]:
     return {row[0] for row in rows}
 
 
+def scene_instruments(conn: Connection, ids: list[int]) -> set[str | None]:
+    """The instruments that the labels or names of these scenes tell; None where they tell none."""
+    rows = conn.execute(
+        "SELECT DISTINCT label ->> 'instrument' FROM cda.scene WHERE scene_id = ANY(%s)", [ids]
+    )
+    return {row[0] for row in rows}
+
+
 def list_scenes(conn: Connection) -> list[dict[str, Any]]:
     """Every registered scene by name: id, body, kind, size, pixel scale, file."""
     with conn.cursor(row_factory=dict_row) as cursor:

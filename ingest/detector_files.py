@@ -36,9 +36,10 @@ class ModelFiles:
         xml, bin: the OpenVINO network.
         pt: the torch checkpoint it was made from, or None.
         card: the model card; ``CARD_KEYS`` are always there. ``threshold`` is the score chosen on
-            validation data (``elevation_threshold``, where the card has it, is that for shaded
-            elevation models), ``diameter_factor`` the rim diameter over sqrt(w h) of a box,
-            ``min_box_px`` the smallest box worth keeping, ``tile`` the tile side in pixels.
+            validation data (``thresholds``, where the card has it, holds those of instruments,
+            ``elevation_threshold`` is that for shaded elevation models), ``diameter_factor`` the
+            rim diameter over sqrt(w h) of a box, ``min_box_px`` the smallest box worth keeping,
+            ``tile`` the tile side in pixels.
         sha256: hash over the bytes of xml and bin.
     """
 
@@ -48,6 +49,11 @@ class ModelFiles:
     pt: Path | None
     card: dict[str, Any]
     sha256: bytes
+
+    def threshold_for(self, instrument: str | None) -> float:
+        """The score chosen for pictures of an instrument; the general one where it has none."""
+        own = self.card.get("thresholds", {})
+        return float(own.get(instrument, self.card["threshold"]))
 
 
 def weights_sha256(xml: Path, binary: Path) -> bytes:

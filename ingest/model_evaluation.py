@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--max-km", type=float, help="Largest diameter of a run that is judged.")
 @click.option("--model", "name", default=None, help="Name or folder; the default model otherwise.")
 @click.option("--annotators", type=folder, default=None, help="CSV of people's own boxes.")
-@click.option("--threshold", type=float, default=None, help="Score; the card's otherwise.")
+@click.option("--threshold", type=float, default=None, help="Score; the card's for --kind.")
 @click.option("--iou", default=0.3, show_default=True, help="Least IoU of a match.")
 @click.option("--min-px", default=10.0, show_default=True, help="Smaller objects are ignored.")
 @click.option("--precision", type=click.Choice(["f32", "bf16", "int8"]), help="The model's own.")
@@ -96,6 +96,7 @@ def _search_pictures(given: dict[str, Any]) -> tuple[ModelFiles, Evaluation]:
         read_labelled(given["images"], given["labels"]),
         Scan(factors_of(given["levels"])),
         threshold=given["threshold"],
+        kind=given["kind"],
         rules=Rules(iou=given["iou"], min_px=given["min_px"]),
         annotators=given["annotators"],
         threads=given["threads"],

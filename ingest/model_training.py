@@ -47,6 +47,14 @@ if TYPE_CHECKING:
     help="Pictures that, with the held-out ones, decide the threshold; repeatable.",
 )
 @click.option(
+    "--instrument",
+    "instruments",
+    nargs=2,
+    multiple=True,
+    metavar="FOLDER NAME",
+    help="Instrument of a folder's pictures (its name in scenes): gets a threshold of its own.",
+)
+@click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="The model's folder and name."
 )
 @click.option("--default", "is_default", is_flag=True, help="Make it the model used unasked.")
@@ -56,11 +64,30 @@ if TYPE_CHECKING:
 @click.option(
     "--doubled", default=0.3, show_default=True, help="Crops up-sampled twice, per native crop."
 )
+@click.option("--turned", default=600, show_default=True, help="Most turned crops of a folder.")
+@click.option(
+    "--turned-share", default=2.0, show_default=True, help="Most turned crops, per native crop."
+)
+@click.option(
+    "--turned-scale",
+    nargs=2,
+    type=float,
+    default=(0.7, 1.6),
+    show_default=True,
+    help="Smallest and largest scale of turned crops.",
+)
 @click.option(
     "--average", default=0.0, show_default=True, help="Share of --from in the weights at the end."
 )
 @click.option("--lr0", default=0.002, show_default=True, help="First learning rate.")
 @click.option("--architecture", default="yolo11n.yaml", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["f32", "bf16"]),
+    default="f32",
+    show_default=True,
+    help="Of the convolutions in training; bf16 where the processor has it.",
+)
 @click.option("--seed", default=0, show_default=True)
 @levels_option
 @threads_option
@@ -101,6 +128,7 @@ def train(output_format: str, **given: Any) -> None:
             "model": str(order.out),
             "epochs": made.card["epochs_run"],
             "threshold": made.card["threshold"],
+            "thresholds": made.card["thresholds"],
             "diameter_factor": made.card["diameter_factor"],
             "weights_sha256": made.sha256.hex(),
         },
@@ -118,6 +146,7 @@ def _recipe(given: dict[str, Any], parent: ModelFiles | None) -> Recipe:
         epochs=given["epochs"],
         parent_share=given["average"],
         lr0=given["lr0"],
+        precision=given["precision"],
         seed=given["seed"],
     )
 
@@ -133,7 +162,12 @@ def _train_request(given: dict[str, Any]) -> DataRequest:
         tuple(given["exclude"]),
         given["holdout"],
         Caps(Path(caps[0]), Path(caps[1]), get_body(caps[2])) if caps else None,
-        crop=CropRule(double_share=given["doubled"]),
+        crop=CropRule(
+            double_share=given["doubled"],
+            turned=given["turned"],
+            turned_share=given["turned_share"],
+            turned_scale=given["turned_scale"],
+        ),
         seed=given["seed"],
     )
 
@@ -146,6 +180,7 @@ def _finish_order(given: dict[str, Any]) -> Finish:
         given["out"],
         LabelFolder(*given["rims"]),
         tuple(LabelFolder(*pair) for pair in given["validation"]),
+        tuple(given["instruments"]),
         Scan(factors_of(given["levels"])),
         given["is_default"],
     )

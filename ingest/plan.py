@@ -13,7 +13,7 @@ from cda_db.connection import Connection, connect
 from cda_db.errors import InputError, NotFoundError
 from cda_db.models import register_model
 from cda_db.runs import Level, Run, RunConfig, add_scenes, create_run, get_run
-from cda_db.scenes import get_scene, scene_ids, scene_kinds
+from cda_db.scenes import get_scene, scene_ids, scene_instruments, scene_kinds
 from ingest.detector import ModelFiles, default_model_name
 from ingest.detector_files import find_with_precision
 from ingest.tiling import default_levels
@@ -29,7 +29,7 @@ class RunRequest:
         factors: down-sampling factors, separated by commas.
         model: name of the detector; None takes the shipped one.
         threshold: lowest score; None takes the model's own, chosen on validation data (for a run
-            of elevation models alone: the model's for those).
+            of elevation models, or of pictures of one instrument: the model's for those).
         extend: a run of that name and this very configuration gets the scenes instead.
         neighbours: tiles go on past a scene's edges, over other scenes of its pixel grid.
     """
@@ -58,7 +58,7 @@ def plan_run(request: RunRequest, scenes: list[str], *, all_scenes: bool) -> dic
     with connect(role="cda_owner") as conn:
         body = get_body(request.body or _body_of(conn, named))
         ids = scene_ids(conn, body.name) if all_scenes else _ids(conn, named)
-        config = configuration(request, files, scene_kinds(conn, ids))
+        config = configuration(request, files, scene_kinds(conn, ids), scene_instruments(conn, ids))
         model_id = register_model(conn, files.name, files.sha256, files.card)
         store_card(conn, model_id, files.card)
         run = _existing(conn, request, body, model_id, config)
@@ -96,19 +96,24 @@ def _existing(
     return run
 
 
-def configuration(request: RunRequest, files: ModelFiles, kinds: Collection[str] = ()) -> RunConfig:
+def configuration(
+    request: RunRequest,
+    files: ModelFiles,
+    kinds: Collection[str] = (),
+    instruments: Collection[str | None] = (),
+) -> RunConfig:
     """The whole configuration; size windows start at the model's smallest box.
 
     Args:
         request, files: what was asked for, and the model.
-        kinds: those of the scenes. A run of shaded elevation models alone gets the threshold that
-            the model's card has for them: shaded relief scores lower than pictures do.
+        kinds, instruments: those of the scenes. A run of shaded elevation models alone, or of
+            pictures of one instrument alone, gets the threshold that the model's card has for
+            them, where it has one.
     """
     levels = default_levels(parse_factors(request.factors), request.tile_px, request.overlap_px)
     threshold = request.threshold
     if threshold is None:
-        shaded = set(kinds) == {"elevation"} and "elevation_threshold" in files.card
-        threshold = float(files.card["elevation_threshold" if shaded else "threshold"])
+        threshold = _own_threshold(files, kinds, instruments)
     return RunConfig(
         tile_px=request.tile_px,
         levels=levels,
@@ -117,6 +122,16 @@ def configuration(request: RunRequest, files: ModelFiles, kinds: Collection[str]
         precision=request.precision,
         neighbours=request.neighbours,
     )
+
+
+def _own_threshold(
+    files: ModelFiles, kinds: Collection[str], instruments: Collection[str | None]
+) -> float:
+    """The model's threshold for scenes of these kinds and instruments."""
+    if set(kinds) == {"elevation"} and "elevation_threshold" in files.card:
+        return float(files.card["elevation_threshold"])
+    one = set(kinds) == {"image"} and len(set(instruments)) == 1
+    return files.threshold_for(next(iter(instruments)) if one else None)
 
 
 def parse_factors(text: str) -> list[float]:

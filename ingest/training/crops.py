@@ -35,7 +35,9 @@ class CropRule:
         min_boxes: crops with fewer boxes are dropped (labels of some folders miss craters, so an
             empty crop there is no proof of empty ground).
         double_share: crops up-sampled twice, as a share of the native crops.
-        turned: most turned crops a folder gets (never more than twice its native crops).
+        turned: most turned crops a folder gets.
+        turned_share: and never more than so many for each of its native crops.
+        turned_scale: smallest and largest scale of a turned crop.
     """
 
     side: int = 224
@@ -44,6 +46,8 @@ class CropRule:
     min_boxes: int = 2
     double_share: float = 0.3
     turned: int = 600
+    turned_share: float = 2.0
+    turned_scale: tuple[float, float] = (0.7, 1.6)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -105,15 +109,15 @@ def window_affine(x: float, y: float, scale: float) -> Affine:
     return np.array([[scale, 0, -x * scale], [0, scale, -y * scale]], dtype=np.float64)
 
 
-def turned_affine(centre: NDArray[np.float64], side: int, rng: np.random.Generator) -> Affine:
+def turned_affine(centre: NDArray[np.float64], rule: CropRule, rng: np.random.Generator) -> Affine:
     """A random turn about image point ``centre``, which comes to the crop's middle."""
     angle, shear = radians(rng.uniform(-30, 30)), radians(rng.uniform(-6, 6))
-    scale = np.exp(rng.uniform(np.log(0.7), np.log(1.6)))
+    scale = np.exp(rng.uniform(*np.log(rule.turned_scale)))
     stretch = np.exp(rng.uniform(0, np.log(1.7))) if rng.random() < 0.5 else 1.0
     turn = np.array([[cos(angle), -sin(angle)], [sin(angle), cos(angle)]])
     linear = np.diag([stretch, 1.0]) @ turn @ np.array([[1, tan(shear)], [0, 1]])
     linear *= scale / np.sqrt(stretch)
-    shift = np.array([side / 2, side / 2]) - linear @ centre
+    shift = np.full(2, rule.side / 2) - linear @ centre
     return np.hstack([linear, shift[:, None]])
 
 
@@ -184,7 +188,8 @@ def write_folder(
             if count >= rule.min_boxes:
                 doubles.append((index, affine, count))
     _write_doubles(loaded, doubles, round(native * rule.double_share), prefix, writer, rng)
-    write_turned(loaded, min(rule.turned, 2 * native), prefix, writer, rng)
+    turned = min(rule.turned, round(rule.turned_share * native))
+    write_turned(loaded, turned, prefix, writer, rng)
 
 
 def _write_doubles(
@@ -223,5 +228,5 @@ def write_turned(
         name, pixels, boxes = loaded[filled[rng.integers(len(filled))]]
         box = boxes[rng.integers(len(boxes))]
         centre = (box[:2] + box[2:]) / 2 + rng.uniform(-0.3, 0.3, 2) * writer.rule.side
-        affine = turned_affine(centre, writer.rule.side, rng)
+        affine = turned_affine(centre, writer.rule, rng)
         done += writer.add(f"{prefix}-{name}-t-{attempt}", pixels, boxes, affine, rng)

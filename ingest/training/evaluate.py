@@ -108,6 +108,7 @@ def evaluate(
     how: Scan,
     *,
     threshold: float | None = None,
+    kind: str | None = None,
     rules: Rules = Rules(),  # noqa: B008 - frozen
     annotators: Path | None = None,
     threads: int = 1,
@@ -120,7 +121,8 @@ def evaluate(
         model: from ``find_model``.
         labelled: from ``read_labelled``.
         how: levels and tiles.
-        threshold: of the main figures; the card's if None.
+        threshold: of the main figures; the card's if None, that for the instrument ``kind``.
+        kind: instrument of the pictures, as in a scene's label.
         rules: of the main figures; other measures are reported beside them.
         annotators: folder of CSV files with a column ``annotator``: people, judged alike.
         threads: of the detector.
@@ -128,7 +130,7 @@ def evaluate(
         seed: of the bootstrap.
     """
     precision = precision or own_precision(model)
-    chosen = float(model.card["threshold"]) if threshold is None else threshold
+    chosen = model.threshold_for(kind) if threshold is None else threshold
     factor = float(model.card["diameter_factor"])
     found = search(model, labelled, how, threads, precision)
     judged = judge_all(labelled.pictures, found, rules, chosen)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -47,6 +48,7 @@ class Finish:
         out: the model's folder.
         rims: training pictures whose labels are rim diameters, for the diameter factor.
         validation: pictures for the threshold, beside the held-out ones.
+        instruments: folder name to the instrument of its pictures, for thresholds of their own.
         how: levels and tiles.
         default: whether the card calls this the model to use when none is named.
     """
@@ -54,6 +56,7 @@ class Finish:
     out: Path
     rims: LabelFolder
     validation: tuple[LabelFolder, ...] = ()
+    instruments: tuple[tuple[str, str], ...] = ()
     how: Scan = field(default_factory=Scan)
     default: bool = False
 
@@ -89,7 +92,8 @@ def finish(
     model = _write(order.out, card)
     card["diameter_factor"], card["diameter_fit"] = fit_diameters(model, order, data, threads)
     model = _write(order.out, card)
-    card["threshold"], card["validation"] = choose_threshold(model, order, data, threads)
+    chosen, card["thresholds"], card["validation"] = choose_thresholds(model, order, data, threads)
+    card["threshold"] = chosen
     if data.caps is not None:
         chosen, record = choose_elevation_threshold(model, data.caps, data.cap, threads)
         card["elevation_threshold"], card["elevation_validation"] = chosen, record
@@ -178,13 +182,17 @@ def _spread(items: list[LabelledImage], most: int) -> list[LabelledImage]:
     return [items[k] for k in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
-def choose_threshold(
+def choose_thresholds(
     model: ModelFiles, order: Finish, data: DataRequest, threads: int
-) -> tuple[float, dict[str, Any]]:
-    """The threshold of the best mean F1 (>= 10 px, box IoU 0.3) over the validation sets.
+) -> tuple[float, dict[str, float], dict[str, Any]]:
+    """The thresholds of the best mean F1 (>= 10 px, box IoU 0.3) over the validation sets.
 
     Each held-out part of a training folder and each validation folder is one set, so that a folder
     of many pictures does not outvote the others.
+
+    Returns:
+        the threshold of all sets together, those of each instrument's sets, and what is known of
+        each set at the threshold that it is searched at.
     """
     sets: list[tuple[str, LabelledSet]] = []
     for folder, _, held in split_folders(data):
@@ -193,18 +201,31 @@ def choose_threshold(
     for extra in order.validation:
         name = f"{extra.labels.parent.parent.name}/{extra.labels.name}"
         sets.append((name, read_labelled(extra.images, extra.labels)))
-    rules = Rules()
-    searched = [(name, part, search(model, part, order.how, threads)) for name, part in sets]
-    curves = [curve(part.pictures, found, rules) for _, part, found in searched]
+    rules, kinds = Rules(), dict(order.instruments)
+    curves, kind_of, found_in = {}, {}, {}
+    for name, part in sets:
+        found_in[name] = search(model, part, order.how, threads)
+        curves[name] = curve(part.pictures, found_in[name], rules)
+        kind_of[name] = kinds.get(re.split(r"[,/]", name)[0])
+    threshold = _best_mean(list(curves.values()))
+    own = {
+        kind: _best_mean([rows for name, rows in curves.items() if kind_of[name] == kind])
+        for kind in sorted({kind for kind in kind_of.values() if kind})
+    }
+    report = {}
+    for name, part in sets:
+        at = own.get(kind_of[name] or "", threshold)
+        report[name] = {"threshold": at} | _set_report(part, found_in[name], rules, at)
+        report[name]["curve"] = curves[name]
+    return threshold, own, report
+
+
+def _best_mean(curves: Sequence[Sequence[dict[str, Any]]]) -> float:
+    """The threshold whose mean F1 over the curves is best."""
     mean = [
         float(np.mean([row["f1"] or 0.0 for row in rows])) for rows in zip(*curves, strict=True)
     ]
-    threshold = float(curves[0][int(np.argmax(mean))]["threshold"])
-    report = {
-        name: _set_report(part, found, rules, threshold) | {"curve": rows}
-        for (name, part, found), rows in zip(searched, curves, strict=True)
-    }
-    return threshold, report
+    return float(curves[0][int(np.argmax(mean))]["threshold"])
 
 
 def _labelled(items: Sequence[LabelledImage]) -> LabelledSet:

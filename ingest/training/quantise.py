@@ -57,9 +57,9 @@ class Calibration:
 def quantise(model: ModelFiles, calibration: Calibration, out: Path) -> ModelFiles:
     """Write the int8 model of a float one into its own folder, with a card, and return it.
 
-    The threshold lets as many boxes of the calibration tiles through as the parent's does: rounding
-    shifts scores a little. The diameter factor is the parent's. Evaluations are not copied: they
-    would be another network's.
+    Each threshold lets as many boxes of the calibration tiles through as the parent's does:
+    rounding shifts scores a little. The diameter factor is the parent's. Evaluations are not
+    copied: they would be another network's.
 
     Raises:
         ModelError: NNCF is missing, the model is quantised already, or its head is unknown.
@@ -94,19 +94,28 @@ def quantise(model: ModelFiles, calibration: Calibration, out: Path) -> ModelFil
     }
     path = out / "card.json"
     path.write_text(json.dumps(card, indent=1) + "\n")
-    card["threshold"] = matched_threshold(model, find_model(out), tiles)
+    asked = (float(model.card["threshold"]), *model.card.get("thresholds", {}).values())
+    matched = matched_thresholds(model, find_model(out), tiles, asked)
+    card["threshold"] = matched[0]
+    card["thresholds"] = dict(zip(model.card.get("thresholds", {}), matched[1:], strict=True))
     path.write_text(json.dumps(card, indent=1) + "\n")
     return find_model(out)
 
 
-def matched_threshold(parent: ModelFiles, made: ModelFiles, tiles: Tiles) -> float:
-    """The score that as many boxes of ``made`` reach as the parent's reach its threshold."""
-    wanted = float(parent.card["threshold"])
-    n = sum(len(rows) for rows in _found(parent, tiles, wanted))
-    scores = np.sort(np.concatenate([rows[:, 4] for rows in _found(made, tiles, wanted / 2)]))
-    if not 0 < n <= len(scores):
-        return wanted
-    return round(float(scores[-n]), 3)
+def matched_thresholds(
+    parent: ModelFiles, made: ModelFiles, tiles: Tiles, asked: Sequence[float]
+) -> list[float]:
+    """The scores that as many boxes of ``made`` reach as the parent's reach each one asked for."""
+    before, after = (
+        np.concatenate([rows[:, 4] for rows in _found(model, tiles, min(asked) / 2)])
+        for model in (parent, made)
+    )
+    after = np.sort(after)
+    numbers = [int((before >= np.float32(wanted)).sum()) for wanted in asked]
+    return [
+        round(float(after[-n]), 3) if 0 < n <= len(after) else wanted
+        for n, wanted in zip(numbers, asked, strict=True)
+    ]
 
 
 def _found(model: ModelFiles, tiles: Tiles, threshold: float) -> list[Rows]:

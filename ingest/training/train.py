@@ -33,7 +33,9 @@ class Recipe:
     Rotation, shear and stretch are made when crops are cut (``ingest.training.crops``), where boxes
     can be kept tight; flips, scale, translation and brightness are drawn anew in each epoch.
     ``parent`` is the model whose checkpoint the weights start from, None for random weights;
-    ``parent_share`` is its part in the mean of both that is written at the end.
+    ``parent_share`` is its part in the mean of both that is written at the end. ``precision``
+    is that of the convolutions: bf16 takes 0.6 of the time on a CPU that has it; weights, losses
+    and validation stay in f32.
     """
 
     architecture: str = "yolo11n.yaml"
@@ -57,12 +59,13 @@ class Recipe:
     hsv_h: float = 0.0
     hsv_s: float = 0.0
     hsv_v: float = 0.3
+    precision: str = "f32"
     seed: int = 0
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of ``YOLO.train``."""
         values = asdict(self)
-        for name in ("architecture", "parent", "parent_pt_sha256", "parent_share"):
+        for name in ("architecture", "parent", "parent_pt_sha256", "parent_share", "precision"):
             values.pop(name)
         return values | {"deterministic": True, "amp": False, "erasing": 0.0, "auto_augment": None}
 
@@ -112,11 +115,13 @@ def train(
     if last.exists():
         model = ultralytics.YOLO(str(last))
         _watch(model, progress, recipe.epochs, hours)
+        _set_precision(model, recipe.precision)
         model.train(resume=True, device=device)
     else:
         build(data, work / "data")
         model = _start(ultralytics, recipe, parent, threads)
         _watch(model, progress, recipe.epochs, hours)
+        _set_precision(model, recipe.precision)
         model.train(
             data=str((work / "data" / "data.yaml").resolve()),
             project=str(work.resolve()),
@@ -145,6 +150,25 @@ def _start(ultralytics: Any, recipe: Recipe, parent: ModelFiles | None, threads:
             f"There is no checkpoint of the parent {recipe.parent}.", "Name one that has model.pt."
         )
     return load_checkpoint(parent.pt, recipe.parent_pt_sha256, threads)
+
+
+def _set_precision(model: Any, precision: str) -> None:
+    """Convolutions in bf16 where asked for: ultralytics' own setting refuses it on a CPU."""
+    if precision == "f32":
+        return
+    import torch
+
+    def enter(trainer: Any) -> None:
+        network = trainer.model
+        plain = network.forward
+
+        def forward(*given: Any, **named: Any) -> Any:
+            with torch.autocast(trainer.device.type, torch.bfloat16):
+                return plain(*given, **named)
+
+        network.forward = forward
+
+    model.add_callback("on_train_start", enter)
 
 
 def _device() -> str:

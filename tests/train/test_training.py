@@ -218,7 +218,12 @@ def test_a_finished_model_has_a_card_and_detects(
     build(data, work / "data")
 
     out = tmp_path / "model"
-    order = Finish(out, LabelFolder(few / "images", few / "rims"), how=Scan((1.0,)))
+    order = Finish(
+        out,
+        LabelFolder(few / "images", few / "rims"),
+        instruments=(("few", "THEMIS"), ("other", "CTX")),
+        how=Scan((1.0,)),
+    )
     model = finish(work / "run", work, data, RECIPE, order, threads=1)
 
     card = json.loads((out / "card.json").read_text())
@@ -226,6 +231,9 @@ def test_a_finished_model_has_a_card_and_detects(
     assert card["recipe"]["seed"] == 0 and card["epochs_run"] == 2
     assert card["weights_sha256"] == model.sha256.hex()
     assert 0.05 <= card["threshold"] <= 0.95
+    # the one set is THEMIS's: one and the same choice
+    assert card["thresholds"] == {"THEMIS": card["threshold"]}
+    assert model.threshold_for("THEMIS") == model.threshold_for(None) == card["threshold"]
     assert card["diameter_factor"] == pytest.approx(1, abs=0.15)
     assert (out / "curves.png").stat().st_size > 1000
     for path in out.iterdir():

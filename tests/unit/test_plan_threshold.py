@@ -14,25 +14,35 @@ from ingest.plan import RunRequest, configuration
 @pytest.fixture
 def files() -> ModelFiles:
     shipped = find_model(default_model_name())
-    return replace(shipped, card=shipped.card | {"threshold": 0.4, "elevation_threshold": 0.1})
+    own = {"thresholds": {"THEMIS": 0.5, "CTX": 0.45}, "elevation_threshold": 0.1}
+    return replace(shipped, card=shipped.card | {"threshold": 0.4} | own)
 
 
 @pytest.mark.parametrize(
-    ("kinds", "expected"),
+    ("kinds", "instruments", "expected"),
     [
-        (["elevation"], 0.1),
-        (["image"], 0.4),
-        (["elevation", "image"], 0.4),
-        ([], 0.4),
+        (["elevation"], [None], 0.1),
+        (["elevation"], ["THEMIS"], 0.1),
+        (["image"], ["THEMIS"], 0.5),
+        (["image"], ["CTX"], 0.45),
+        (["image"], ["THEMIS", "CTX"], 0.4),
+        (["image"], ["THEMIS", None], 0.4),
+        (["image"], ["HRSC"], 0.4),
+        (["image"], [None], 0.4),
+        (["elevation", "image"], ["THEMIS"], 0.4),
+        ([], [], 0.4),
     ],
 )
-def test_threshold_follows_the_kind_of_scenes(
-    files: ModelFiles, kinds: Collection[str], expected: float
+def test_threshold_follows_kind_and_instrument_of_the_scenes(
+    files: ModelFiles,
+    kinds: Collection[str],
+    instruments: Collection[str | None],
+    expected: float,
 ) -> None:
     request = RunRequest("r", "moon", "1")
-    assert configuration(request, files, kinds).score_threshold == expected
+    assert configuration(request, files, kinds, instruments).score_threshold == expected
     named = replace(request, threshold=0.25)
-    assert configuration(named, files, kinds).score_threshold == 0.25
+    assert configuration(named, files, kinds, instruments).score_threshold == 0.25
 
 
 def test_a_card_without_one_for_elevations_has_one_for_all(files: ModelFiles) -> None:

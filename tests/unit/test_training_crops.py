@@ -14,6 +14,7 @@ from cda_db.bodies import get_body
 from cda_db.errors import InputError
 from ingest.training.caps import CapRule, cap_boxes, cap_known, enlarge, shade
 from ingest.training.crops import (
+    CropRule,
     clip_boxes,
     grid_starts,
     plain_windows,
@@ -33,7 +34,7 @@ from ingest.training.folders import (
 @given(st.integers(0, 100_000))
 def test_a_turned_box_is_that_of_the_turned_ellipse(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    affine = turned_affine(rng.uniform(0, 400, 2), 224, rng)
+    affine = turned_affine(rng.uniform(0, 400, 2), CropRule(), rng)
     x, y, a, b = rng.uniform(1, 100, 4)
     angle = np.linspace(0, 2 * np.pi, 3601)
     points = np.column_stack([x + a * np.cos(angle), y + b * np.sin(angle)])
@@ -46,7 +47,7 @@ def test_a_turned_box_is_that_of_the_turned_ellipse(seed: int) -> None:
 def test_a_turn_brings_its_centre_to_the_middle_of_the_crop() -> None:
     rng = np.random.default_rng(0)
     centre = np.array([120.0, 80.0])
-    affine = turned_affine(centre, 224, rng)
+    affine = turned_affine(centre, CropRule(), rng)
     np.testing.assert_allclose(affine[:, :2] @ centre + affine[:, 2], [112, 112])
 
 
