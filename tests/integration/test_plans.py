@@ -169,6 +169,25 @@ def test_a_change_looks_only_where_it_touches(plans: Plans) -> None:
         assert not walks(text, table)
 
 
+def test_a_claim_takes_the_head_of_an_index(plans: Plans) -> None:
+    """However many batches are open: a sort of them all would make a run's claims quadratic."""
+
+    def claim(conn: Connection, run: Run) -> None:
+        conn.execute(
+            "INSERT INTO cda.batch (run_id, scene_id, factor, row_start, row_stop)"
+            " SELECT run_id, scene_id, factor, k, k + 1 FROM cda.batch, generate_series(1, 5000) k"
+            " WHERE batch_id = %s",
+            [batch_ids(conn, run)[0]],
+        )
+        row = conn.execute("SELECT cda.claim_batch('planet', 'h', 1, NULL, 1, '0', '1 min')")
+        assert row.fetchone() != (None,)
+
+    text = plans(claim)
+    text = text[text.index("FOR UPDATE SKIP LOCKED") :]
+    assert uses(text, "batch_run_id_state_batch_id_idx")
+    assert not walks(text, "batch") and "Sort" not in text
+
+
 def test_repeating_a_batch_goes_by_ids(plans: Plans) -> None:
     def repeat(conn: Connection, run: Run) -> None:
         conn.execute("SELECT cda.repeat_batch(%s)", [batch_ids(conn, run)[0]])
