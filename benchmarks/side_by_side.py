@@ -135,7 +135,9 @@ def _rivals(target: Any, conn: Any, run: Any, n: int) -> dict[str, Any]:
 
 
 @click.command()
-@click.option("--detections", "sizes", multiple=True, type=int, default=[100_000, 1_000_000, 10_000_000])
+@click.option(
+    "--detections", "sizes", multiple=True, type=int, default=[100_000, 1_000_000, 10_000_000]
+)
 @click.option("--workers", default=2, show_default=True)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")

@@ -25,7 +25,7 @@ all_sets() {
   evaluate "$1" "THEMIS test" "THEMIS" mars mars_themis_yolo/images/test mars_themis_yolo/labels/test
   evaluate "$1" "CTX D, K, L against the expert" "CTX" mars mars_ctx_mc11e/images \
     mars_ctx_mc11e/expert
-  evaluate "$1" "NAC test" "NAC" moon moon_nac_yolo/images/test moon_nac_yolo/labels/test
+  evaluate "$1" "NAC test" "LROC NAC" moon moon_nac_yolo/images/test moon_nac_yolo/labels/test
 }
 
 all_sets "$MODEL"
