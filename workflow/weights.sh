@@ -60,6 +60,6 @@ relabel mars_themis_yolo "$LABELS/3/mars_themis_yolo" --exclude crater84 --teach
 relabel moon_nac_yolo "$LABELS/3/moon_nac_yolo" --teacher "$SECOND" --score 0.45 \
   --box-scale "$NAC_BOXES"
 train "$OUT" "$LABELS/3/mars_themis_yolo" "$LABELS/3/moon_nac_yolo" \
-  --from "$SECOND" --lr0 0.001 --doubled 1 --turned 1200 --turned-share 8 --turned-scale 0.4 1.6 \
+  --from "$SECOND" --average 0.12 --lr0 0.001 --doubled 1 --turned 1200 --turned-share 8 --turned-scale 0.4 1.6 \
   --epochs 18 --default
 cda model show "$OUT"

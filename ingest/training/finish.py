@@ -188,13 +188,16 @@ def choose_thresholds(
     """The thresholds of the best mean F1 (>= 10 px, box IoU 0.3) over the validation sets.
 
     Each held-out part of a training folder and each validation folder is one set, so that a folder
-    of many pictures does not outvote the others.
+    of many pictures does not outvote the others. Where an instrument has validation folders, its
+    own threshold is theirs alone: training labels may miss craters, and what is found of those
+    would count as false.
 
     Returns:
         the threshold of all sets together, those of each instrument's sets, and what is known of
         each set at the threshold that it is searched at.
     """
     sets: list[tuple[str, LabelledSet]] = []
+    validation_of = [extra.labels.parent.parent.name for extra in order.validation]
     for folder, _, held in split_folders(data):
         if held:
             sets.append((f"{folder.name}, held out", _labelled(held)))
@@ -208,11 +211,11 @@ def choose_thresholds(
         curves[name] = curve(part.pictures, found_in[name], rules)
         kind_of[name] = kinds.get(re.split(r"[,/]", name)[0])
     threshold = _best_mean(list(curves.values()))
-    own = {
-        kind: _best_mean([rows for name, rows in curves.items() if kind_of[name] == kind])
-        for kind in sorted({kind for kind in kind_of.values() if kind})
-    }
-    report = {}
+    own, report = {}, {}
+    for kind in sorted({kind for kind in kind_of.values() if kind}):
+        names = [name for name in curves if kind_of[name] == kind]
+        marked = [name for name in names if name.split("/")[0] in validation_of]
+        own[kind] = _best_mean([curves[name] for name in marked or names])
     for name, part in sets:
         at = own.get(kind_of[name] or "", threshold)
         report[name] = {"threshold": at} | _set_report(part, found_in[name], rules, at)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,8 @@ def train(
     ultralytics = load_ultralytics(threads)
     run, last = work / "run", work / "run" / "weights" / "last.pt"
     finished = work / "finished"
-    _same_request(work, repr((data, recipe)))
+    # the mean with the parent is made afterwards: it changes nothing here
+    _same_request(work, repr((data, replace(recipe, parent_share=0.0))))
     if finished.exists():
         return run
     device = _device()
