@@ -5,7 +5,7 @@ and in bf16 where the CPU has it.
 
     .venv-train/bin/python -m benchmarks.inference --format json
 
-Needs the extra 'train' for ultralytics, and SAHI (pip install --no-deps sahi fire termcolor).
+Needs the extra 'train' for ultralytics, and SAHI (pip install --no-deps sahi fire termcolor tqdm).
 Rounds are interleaved, so that a busy machine slows all engines alike; processor seconds a tile
 are beside the wall's, and the boxes of ours and ultralytics are compared one to one.
 """
