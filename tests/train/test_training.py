@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -103,6 +104,32 @@ def test_a_finished_run_returns_at_once_and_keeps_its_weights(
 def test_another_recipe_in_the_same_folder_is_refused(data: DataRequest, trained: Path) -> None:
     with pytest.raises(StateError):
         train(data, replace(RECIPE, lr0=0.1), trained, threads=1)
+
+
+def test_the_share_of_the_parent_in_the_mean_is_no_other_run(
+    data: DataRequest, trained: Path
+) -> None:
+    last = trained / "run" / "weights" / "last.pt"
+    before = file_sha256(last)
+    train(data, replace(RECIPE, parent_share=0.3), trained, threads=1)
+    assert file_sha256(last) == before
+
+
+def losses(run: Path) -> NDArray[np.float64]:
+    """Box, class and distance losses of each epoch, shape (epochs, 3)."""
+    with (run / "run" / "results.csv").open(newline="") as file:
+        rows = [{key.strip(): value for key, value in row.items()} for row in csv.DictReader(file)]
+    names = ("train/box_loss", "train/cls_loss", "train/dfl_loss")
+    return np.array([[float(row[name]) for name in names] for row in rows])
+
+
+def test_in_bf16_the_losses_are_those_of_f32_to_its_three_digits(
+    data: DataRequest, trained: Path, tmp_path: Path
+) -> None:
+    train(data, replace(RECIPE, precision="bf16"), tmp_path, threads=1)
+    rounded, exact = losses(tmp_path), losses(trained)
+    np.testing.assert_allclose(rounded, exact, rtol=0.05)
+    assert (rounded != exact).any()  # it was used
 
 
 class InterruptError(Exception):

@@ -51,6 +51,13 @@ def test_a_turn_brings_its_centre_to_the_middle_of_the_crop() -> None:
     np.testing.assert_allclose(affine[:, :2] @ centre + affine[:, 2], [112, 112])
 
 
+@given(st.integers(0, 100_000))
+def test_a_turn_scales_areas_as_the_rule_says(seed: int) -> None:
+    rule = CropRule(turned_scale=(0.4, 0.5))
+    affine = turned_affine(np.zeros(2), rule, np.random.default_rng(seed))
+    assert 0.4**2 <= np.linalg.det(affine[:, :2]) <= 0.5**2
+
+
 def test_slivers_and_mostly_outside_boxes_are_no_labels() -> None:
     boxes = np.array(
         [
