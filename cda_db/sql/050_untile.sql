@@ -46,68 +46,107 @@ COMMENT ON FUNCTION cda.check_staging(cda.batch_frame, text) IS
 
 -- The statement is written out with the frame as literals: the planner then folds every branch on
 -- the projection away (the same expressions with parameters take three times as long).
+-- What a frame does not need is left out of its statement: 0.1 us a row are 5 s of two workers at
+-- 10^8 rows.
+
+-- A box at the picture's own edge is incomplete; at a tile's, a view's or a margin's it is cut.
+CREATE OR REPLACE FUNCTION cda.edge_sql(
+    f cda.batch_frame, OUT near text, OUT cut text, OUT incomplete text
+)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT string_agg(at_edge, ' OR '),
+           string_agg(format('%s AND %s', at_edge, is_cut), ' OR '),
+           string_agg(format('%s AND NOT %s', at_edge, is_cut), ' OR ')
+    FROM (VALUES
+        ('left', format('x0 <= %s', f.edge_margin_px), 'tile_col > 0'),
+        ('top', format('y0 <= %s', f.edge_margin_px), 'tile_row > 0'),
+        ('right', format('x1 >= %s', least(f.tile_px, f.level_width) - f.edge_margin_px),
+         format('tile_col < %s', cda.tile_count(f.level_width, f.tile_px, f.overlap_px) - 1)),
+        ('bottom', format('y1 >= %s', least(f.tile_px, f.level_height) - f.edge_margin_px),
+         format('tile_row < %s', cda.tile_count(f.level_height, f.tile_px, f.overlap_px) - 1))
+    ) AS side (name, at_edge, inside)
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN f.margin_px > 0 OR f.cut_edges ? name THEN 'true' ELSE inside END AS is_cut
+    ) AS kind;
+END;
+COMMENT ON FUNCTION cda.edge_sql(cda.batch_frame) IS
+'Conditions on a staged box: near an edge of its tile; then, cut there; or incomplete there.
+Example: SELECT (cda.edge_sql(f)).cut FROM cda.batch_frame f WHERE batch_id = 1';
+
 -- OFFSET 0 keeps a step's result from being computed again by every expression that names it.
+CREATE OR REPLACE FUNCTION cda.placed_sql(f cda.batch_frame, staging text) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    back text := CASE WHEN f.margin_px > 0 THEN format(' - %s', f.margin_px) ELSE '' END;
+    zoom text := CASE WHEN f.factor = 1 THEN '' ELSE format(' * %L::float8', f.factor) END;
+    col text := format('(cda.tile_origin(tile_col, %s, %s, %s)%s + (x0 + x1) * 0.5::float8)%s',
+                       f.level_width, f.tile_px, f.overlap_px, back, zoom);
+    row_ text := format('(cda.tile_origin(tile_row, %s, %s, %s)%s + (y0 + y1) * 0.5::float8)%s',
+                        f.level_height, f.tile_px, f.overlap_px, back, zoom);
+    x text := CASE WHEN f.b = 0 THEN format('%L::float8 * (%s) + %L::float8', f.a, col, f.c)
+        ELSE format('%L::float8 * (%s) + %L::float8 * (%s) + %L::float8', f.a, col, f.b, row_, f.c) END;
+    y text := CASE WHEN f.d = 0 THEN format('%L::float8 * (%s) + %L::float8', f.e, row_, f.f)
+        ELSE format('%L::float8 * (%s) + %L::float8 * (%s) + %L::float8', f.d, col, f.e, row_, f.f) END;
+    lat text := format('cda.map_lat(%L, %%s, %%s, %L, %L) AS lat',
+                       f.projection, f.lat_ts_deg, f.radius_m);
+    lon text := format('cda.map_lon_unwrapped(%L, %%s, %%s, %%s, %L, %L, %L) AS turned_lon',
+                       f.projection, f.lon_0_deg, f.lat_ts_deg, f.radius_m);
+    -- numbered first, while rows are narrow; workers push them sorted
+    numbered text := format(
+        'SELECT *, %s AS near, row_number() OVER (ORDER BY tile_row, tile_col, x0, y0, x1, y1, score)'
+        ' AS place, %%s, %%s FROM cda.%I OFFSET 0', (cda.edge_sql(f)).near, staging);
+BEGIN
+    IF f.b = 0 AND f.d = 0 AND f.projection IN ('equirectangular', 'lonlat') THEN
+        -- longitude hangs on x alone and latitude on y alone: one step instead of three
+        RETURN format(numbered, format(lon, x, 'NULL', 'NULL'), format(lat, 'NULL', y));
+    END IF;
+    RETURN format('SELECT *, %s FROM (SELECT *, %s FROM (%s) AS map OFFSET 0) AS sphere OFFSET 0',
+                  format(lon, 'x', 'y', 'lat'), format(lat, 'x', 'y'),
+                  format(numbered, x || ' AS x', y || ' AS y'));
+END $$;
+COMMENT ON FUNCTION cda.placed_sql(cda.batch_frame, text) IS
+'The SELECT that numbers the boxes of a staging table by content and puts them on the sphere.
+Example: SELECT cda.placed_sql(f, ''staging_00'') FROM cda.batch_frame f WHERE batch_id = 1';
+
+CREATE OR REPLACE FUNCTION cda.scale_sql(f cda.batch_frame) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    x_east text := format('cda.map_x_east(%L, lat, %L, %L)', f.projection, f.lat_ts_deg, f.radius_m);
+    y_north text := format('cda.map_y_north(%L, lat, %L, %L)', f.projection, f.lat_ts_deg, f.radius_m);
+BEGIN
+    IF f.b <> 0 OR f.d <> 0 OR f.projection = 'sinusoidal' THEN
+        RETURN format('cda.ground_scale(%L, %L, %L, %L, %s, cda.map_x_north(%L, turned_lon, lat, %L), %s)',
+                      f.a, f.b, f.d, f.e, x_east, f.projection, f.lon_0_deg, y_north);
+    END IF;
+    -- without rotation and shear the map's derivative is a product of two scales
+    RETURN format('sqrt(%L::float8 / %s / %s)', abs(f.a * f.e), y_north, x_east);
+END $$;
+COMMENT ON FUNCTION cda.scale_sql(cda.batch_frame) IS
+'Ground metres a pixel of the scene at lat and turned_lon, as an expression.
+Example: SELECT cda.scale_sql(f) FROM cda.batch_frame f WHERE batch_id = 1';
+
 CREATE OR REPLACE FUNCTION cda.untile_sql(f cda.batch_frame, staging text) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    -- a box at the picture's own edge is incomplete; at a tile's, a view's or a margin's it is cut
-    left_cut text := CASE WHEN f.margin_px > 0 OR f.cut_edges ? 'left' THEN 'true' ELSE 'ox > 0' END;
-    top_cut text := CASE WHEN f.margin_px > 0 OR f.cut_edges ? 'top' THEN 'true' ELSE 'oy > 0' END;
-    right_cut text := CASE WHEN f.margin_px > 0 OR f.cut_edges ? 'right' THEN 'true'
-        ELSE format('ox + %s < %s', f.tile_px, f.level_width) END;
-    bottom_cut text := CASE WHEN f.margin_px > 0 OR f.cut_edges ? 'bottom' THEN 'true'
-        ELSE format('oy + %s < %s', f.tile_px, f.level_height) END;
-    last_x text := format('least(%s, %s - ox)', f.tile_px, f.level_width);
-    last_y text := format('least(%s, %s - oy)', f.tile_px, f.level_height);
-    -- without rotation and shear the map's derivative is a product of two scales
-    plain boolean := f.b = 0 AND f.d = 0 AND f.projection <> 'sinusoidal';
-    back text := CASE WHEN f.margin_px > 0 THEN format(' - %s', f.margin_px) ELSE '' END;
-    ox text := format('cda.tile_origin(tile_col, %s, %s, %s)', f.level_width, f.tile_px, f.overlap_px);
-    oy text := format('cda.tile_origin(tile_row, %s, %s, %s)', f.level_height, f.tile_px, f.overlap_px);
-    col text := format('(%s%s + (x0 + x1) * 0.5::float8) * %L::float8', ox, back, f.factor);
-    row_ text := format('(%s%s + (y0 + y1) * 0.5::float8) * %L::float8', oy, back, f.factor);
-    y_north text := CASE WHEN f.projection IN ('polar_stereographic', 'mercator') THEN 'x_east'
-        ELSE format('cda.map_y_north(%L, lat, %L, %L)', f.projection, f.lat_ts_deg, f.radius_m) END;
-    scale text := CASE WHEN plain
-        THEN format('sqrt(%L::float8 / (x_east * %s))', abs(f.a * f.e), y_north)
-        ELSE format('cda.ground_scale(%L, %L, %L, %L, x_east, cda.map_x_north(%L, turned_lon, lat, %L), %s)',
-                    f.a, f.b, f.d, f.e, f.projection, f.lon_0_deg, y_north)
-        END;
+    edge record := cda.edge_sql(f);
 BEGIN
     RETURN format($sql$
 WITH stored AS (
-INSERT INTO cda.%1$I (run_id, tile_row, tile_col, detection_id, lon, lat, diameter_m, score,
-                      x0, y0, x1, y1, cut, data_edge)
-SELECT %2$s, tile_row, tile_col, %3$s::bigint + place - 1, cda.wrap_lon(turned_lon), lat,
-       sqrt((x1 - x0)::float8 * (y1 - y0)) * %8$L::float8 * %9$s, score, x0, y0, x1, y1,
-       (x0 <= %10$s AND %11$s) OR (y0 <= %10$s AND %12$s)
-           OR (x1 >= %15$s - %10$s AND %13$s) OR (y1 >= %16$s - %10$s AND %14$s),
-       data_edge OR x0 <= %10$s AND NOT (%11$s) OR y0 <= %10$s AND NOT (%12$s)
-           OR x1 >= %15$s - %10$s AND NOT (%13$s) OR y1 >= %16$s - %10$s AND NOT (%14$s)
-FROM (
-    SELECT *, cda.map_lon_unwrapped(%4$L, x, y, lat, %5$L, %6$L, %7$L) AS turned_lon,
-           cda.map_x_east(%4$L, lat, %6$L, %7$L) AS x_east
-    FROM (
-        SELECT *, cda.map_lat(%4$L, x, y, %6$L, %7$L) AS lat FROM (
-            -- numbered first, while rows are narrow; workers push them sorted
-            SELECT *, %19$s AS ox, %20$s AS oy, %17$s AS x, %18$s AS y,
-                   row_number() OVER (ORDER BY tile_row, tile_col, x0, y0, x1, y1, score) AS place
-            FROM cda.%21$I OFFSET 0) AS map OFFSET 0) AS sphere OFFSET 0) AS placed
+INSERT INTO cda.%I (run_id, tile_row, tile_col, detection_id, lon, lat, diameter_m, score,
+                    x0, y0, x1, y1, cut, data_edge)
+SELECT %s, tile_row, tile_col, %s::bigint + place, cda.wrap_lon(turned_lon), lat,
+       sqrt((x1 - x0)::float8 * (y1 - y0))%s * %s, score, x0, y0, x1, y1,
+       near AND (%s), data_edge OR near AND (%s)
+FROM (%s) AS placed
 RETURNING lon, lat, diameter_m, cut)
 SELECT count(*)::int AS n, (count(*) FILTER (WHERE cut))::int AS n_cut,
        min(lon) AS west, max(lon) AS east, min(lat) AS south, max(lat) AS north,
        max(diameter_m) AS max_diameter_m FROM stored$sql$,
-        'detection_r' || f.run_id, f.run_id, f.batch_id << 22,
-        f.projection, f.lon_0_deg, f.lat_ts_deg, f.radius_m,
-        f.diameter_factor * f.factor, scale, f.edge_margin_px,
-        left_cut, top_cut, right_cut, bottom_cut, last_x, last_y,
-        CASE WHEN f.b = 0 THEN format('%L::float8 * (%s) + %L::float8', f.a, col, f.c)
-             ELSE format('%L::float8 * (%s) + %L::float8 * (%s) + %L::float8',
-                         f.a, col, f.b, row_, f.c) END,
-        CASE WHEN f.d = 0 THEN format('%L::float8 * (%s) + %L::float8', f.e, row_, f.f)
-             ELSE format('%L::float8 * (%s) + %L::float8 * (%s) + %L::float8',
-                         f.d, col, f.e, row_, f.f) END,
-        ox, oy, staging);
+        'detection_r' || f.run_id, f.run_id, (f.batch_id << 22) - 1,
+        CASE WHEN f.diameter_factor * f.factor = 1 THEN ''
+             ELSE format(' * %L::float8', f.diameter_factor * f.factor) END,
+        cda.scale_sql(f), edge.cut, edge.incomplete, cda.placed_sql(f, staging));
 END $$;
 COMMENT ON FUNCTION cda.untile_sql(cda.batch_frame, text) IS
 'The INSERT .. SELECT that puts the boxes of a staging table on the sphere.

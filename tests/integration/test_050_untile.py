@@ -45,10 +45,15 @@ SCENES = [
     a_scene("eqc", "equirectangular", 0.0, 0.0, (-5e4, 6e4)),
     a_scene("eqc seam", "equirectangular", 180.0, 40.0, (-8e4, 2.6e6)),
     a_scene("sinu", "sinusoidal", 60.0, 0.0, (9e5, -2.2e6)),
+    a_scene("eqc turned", "equirectangular", 10.0, -30.0, (-2e5, -1.9e6), turn=12.0),
+    a_scene("merc", "mercator", -30.0, 20.0, (2e5, 1.1e6)),
     a_scene("merc turned", "mercator", -30.0, 20.0, (2e5, 1.1e6), turn=33.0),
     a_scene("north", "polar_stereographic", 0.0, 90.0, (-7e4, 7e4)),
     a_scene("south turned", "polar_stereographic", 20.0, -75.0, (-9e5, 4e5), turn=-71.0),
-]
+    # degrees: a hundredth of one and a half is 890 by 593 m on Mars
+    replace(a_scene("lonlat", "lonlat", 0.0, 0.0, (0.0, 0.0)),
+            transform=(0.015, 0.0, 170.0, 0.0, -0.01, 62.0)),
+]  # fmt: skip
 
 
 def claim_scene(conn: Connection, made: Scene, level: Level, name: str) -> tuple[str, TileGrid]:
@@ -108,6 +113,13 @@ def test_places_and_diameters_equal_pyproj(
     origin = np.array([grid.origin(int(r), int(c)) for r, c in zip(row, col, strict=True)])
     exact = corners.astype(float)  # the float32 values that were sent
     pixel = (origin + (exact[:, :2] + exact[:, 2:]) / 2) * factor
+    if made.projection == "lonlat":  # PROJ's factors want metres: it is the same map
+        degree = np.pi / 180 * made.radius_m
+        flat = [number * degree for number in made.transform]
+        made = replace(
+            made, projection="equirectangular",
+            transform=(flat[0], flat[1], flat[2], flat[3], flat[4], flat[5]),
+        )  # fmt: skip
     a, b, c, d, e, f = made.transform
     x, y = a * pixel[:, 0] + b * pixel[:, 1] + c, d * pixel[:, 0] + e * pixel[:, 1] + f
     words = PROJ[made.projection].format(
@@ -116,7 +128,8 @@ def test_places_and_diameters_equal_pyproj(
     proj = Proj(f"+proj={words} +lon_0={made.lon_0_deg} +R={made.radius_m}")
     lon, lat = proj(x, y, inverse=True)
     apart = Geod(a=made.radius_m, b=made.radius_m).inv(got[:, 0], got[:, 1], lon, lat)[2]
-    assert np.max(apart) < 1e-4 * factor * 100  # 1e-4 pixels: a box's middle is summed in float4
+    # 1e-4 pixels: a box's middle is summed in float4
+    assert np.max(apart) < 1e-4 * factor * np.hypot(a, d)
     assert ((got[:, 0] >= -180) & (got[:, 0] < 180)).all()
     wide, high = (exact[:, 2:] - exact[:, :2]).T * factor
     want = np.sqrt(wide * high) * pixel_metres(proj, made, np.asarray(lon), np.asarray(lat))
@@ -199,6 +212,45 @@ def test_flags_at_every_edge(module_database: Target, cut_edges: list[str]) -> N
             assert want[-1] == case[3:], what
     assert got == want
     assert counted == (sum(cut for cut, _ in want),)
+
+
+# One tile short, exact and over; two tiles exact and over; a last tile moved back by nearly all.
+@pytest.mark.parametrize(("width", "height"), [(415, 736), (416, 417), (417, 416), (737, 1055)])
+@pytest.mark.parametrize("factor", [1.0, 8.0])
+def test_flags_equal_the_tiles_own_edges(
+    module_database: Target, width: int, height: int, factor: float
+) -> None:
+    """Random boxes, most at an edge, against the pixels at which each tile begins and ends."""
+    rng = np.random.default_rng(width)
+    level = Level(factor, 96, 6.0, 92.0) if factor == 1 else Level(factor, 80, 6.0, 76.0)
+    made = replace(SCENES[0], width=int(width * factor), height=int(height * factor))
+    with connect(module_database) as conn:
+        name, grid = claim_scene(conn, made, level, f"sides {width} {factor:g}")
+        n = 400
+        row = rng.integers(0, grid.n_rows, n).astype(np.int16)
+        col = rng.integers(0, grid.n_columns, n).astype(np.int16)
+        end = np.minimum(TILE, [grid.level_width, grid.level_height])
+        size = rng.uniform(7, 60, (n, 2)).astype(np.float32)
+        at = rng.choice(["first", "last", "inside"], (n, 2))
+        low, high = rng.uniform(0, 4, (n, 2)), end - size - rng.uniform(0, 4, (n, 2))
+        corner = np.select([at == "first", at == "last"], [low, high], (low + high) / 2)
+        corners = np.hstack([corner, corner + size]).astype(np.float32)
+        finish(conn, name, make_boxes(row, col, corners))
+        got = stored(conn, name, "cut, data_edge")
+    want = []
+    for r, c, (x0, y0, x1, y1) in zip(row, col, corners, strict=True):
+        x, y = grid.origin(int(r), int(c))
+        inner, outer = False, False
+        for touches, ends_here in (
+            (x0 <= 2, x == 0), (y0 <= 2, y == 0),
+            (x1 >= end[0] - 2, x + TILE >= grid.level_width),
+            (y1 >= end[1] - 2, y + TILE >= grid.level_height),
+        ):  # fmt: skip
+            inner |= bool(touches and not ends_here)
+            outer |= bool(touches and ends_here)
+        want.append((inner, outer))
+    assert got == want
+    assert len(set(want)) >= 3
 
 
 def test_a_picture_smaller_than_a_tile(conn: Connection) -> None:
