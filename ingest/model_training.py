@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cda_db.errors import InputError
 from cda_db.output import format_option, show_figures
 from ingest.model_options import folder, levels_option, threads_option
 
@@ -53,6 +54,14 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="FOLDER NAME",
     help="Instrument of a folder's pictures (its name in scenes): gets a threshold of its own.",
+)
+@click.option(
+    "--least-precision",
+    nargs=2,
+    type=(str, click.FloatRange(0, 1)),
+    multiple=True,
+    metavar="NAME PRECISION",
+    help="Instrument whose threshold is the lowest so precise, not the best F1's; repeatable.",
 )
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="The model's folder and name."
@@ -173,14 +182,23 @@ def _train_request(given: dict[str, Any]) -> DataRequest:
 
 
 def _finish_order(given: dict[str, Any]) -> Finish:
-    from ingest.training.finish import Finish, LabelFolder
+    from ingest.training.finish import Finish
     from ingest.training.scan import Scan, factors_of
+    from ingest.training.thresholds import LabelFolder
 
+    known = {instrument for _, instrument in given["instruments"]}
+    for instrument, _ in given["least_precision"]:
+        if instrument not in known:
+            raise InputError(
+                f"--least-precision names {instrument!r}, which no --instrument does.",
+                "Give --instrument FOLDER NAME for its pictures.",
+            )
     return Finish(
         given["out"],
         LabelFolder(*given["rims"]),
         tuple(LabelFolder(*pair) for pair in given["validation"]),
         tuple(given["instruments"]),
+        tuple(given["least_precision"]),
         Scan(factors_of(given["levels"])),
         given["is_default"],
     )

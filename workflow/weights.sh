@@ -27,6 +27,8 @@ readonly -a CALIBRATION=(
   --validation "$DATA/mars_themis_yolo/images/valid" "$DATA/mars_themis_yolo/labels/valid"
   --instrument mars_themis_yolo THEMIS --instrument mars_ctx_mc11e CTX
   --instrument moon_nac_yolo "LROC NAC"
+  # Degraded craters score low: recall is wanted there, at a precision that is still of use.
+  --least-precision "LROC NAC" 0.7
 )
 
 # train OUT THEMIS NAC [MORE...]: on these two folders and CTX, unless OUT is finished.

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +18,16 @@ from cda_db.errors import ModelError
 from ingest.detector_files import ModelFiles, find_model, weights_sha256
 from ingest.training.cap_threshold import choose_elevation_threshold
 from ingest.training.dataset import DataRequest, split_folders
-from ingest.training.evaluate import LabelledSet, curve, read_labelled, search, to_picture
+from ingest.training.evaluate import LabelledSet, read_labelled, search, to_picture
 from ingest.training.export import average, export_openvino, file_sha256, strip
-from ingest.training.figures import summary
 from ingest.training.folders import LabelledImage, folder_sha256
-from ingest.training.judging import Boxes, Rules, judge_all, sizes
+from ingest.training.judging import Rules, judge_all, sizes
 from ingest.training.scan import Scan
+from ingest.training.thresholds import LabelFolder, choose_thresholds, threshold_sets
 from ingest.training.train import Recipe, environment
 
 MIN_BOX_PX = 6.0
 _FIT_SCORE, _FIT_MIN_PX, _FIT_PAIRS, _FIT_PICTURES = 0.25, 12.0, 30, 200
-
-
-@dataclass(frozen=True)
-class LabelFolder:
-    """Images and labels that belong together."""
-
-    images: Path
-    labels: Path
 
 
 @dataclass(frozen=True)
@@ -49,6 +39,8 @@ class Finish:
         rims: training pictures whose labels are rim diameters, for the diameter factor.
         validation: pictures for the threshold, beside the held-out ones.
         instruments: folder name to the instrument of its pictures, for thresholds of their own.
+        least_precision: instruments whose threshold is the lowest with such a precision, instead of
+            that of the best F1.
         how: levels and tiles.
         default: whether the card calls this the model to use when none is named.
     """
@@ -57,6 +49,7 @@ class Finish:
     rims: LabelFolder
     validation: tuple[LabelFolder, ...] = ()
     instruments: tuple[tuple[str, str], ...] = ()
+    least_precision: tuple[tuple[str, float], ...] = ()
     how: Scan = field(default_factory=Scan)
     default: bool = False
 
@@ -92,8 +85,13 @@ def finish(
     model = _write(order.out, card)
     card["diameter_factor"], card["diameter_fit"] = fit_diameters(model, order, data, threads)
     model = _write(order.out, card)
-    chosen, card["thresholds"], card["validation"] = choose_thresholds(model, order, data, threads)
-    card["threshold"] = chosen
+    held_out: dict[str, list[LabelledImage]] = {}
+    for folder, _, held in split_folders(data):
+        held_out.setdefault(folder.name, []).extend(held)
+    sets = threshold_sets(held_out, order.validation, dict(order.instruments))
+    floors = dict(order.least_precision)
+    chosen, card["thresholds"], known = choose_thresholds(model, sets, floors, order.how, threads)
+    card["threshold"], card["least_precision"], card["validation"] = chosen, floors, known
     if data.caps is not None:
         chosen, record = choose_elevation_threshold(model, data.caps, data.cap, threads)
         card["elevation_threshold"], card["elevation_validation"] = chosen, record
@@ -180,70 +178,6 @@ def _spread(items: list[LabelledImage], most: int) -> list[LabelledImage]:
     if len(items) <= most:
         return items
     return [items[k] for k in np.linspace(0, len(items) - 1, most).round().astype(int)]
-
-
-def choose_thresholds(
-    model: ModelFiles, order: Finish, data: DataRequest, threads: int
-) -> tuple[float, dict[str, float], dict[str, Any]]:
-    """The thresholds of the best mean F1 (>= 10 px, box IoU 0.3) over the validation sets.
-
-    Each held-out part of a training folder and each validation folder is one set, so that a folder
-    of many pictures does not outvote the others. Where an instrument has validation folders, its
-    own threshold is theirs alone: training labels may miss craters, and what is found of those
-    would count as false.
-
-    Returns:
-        the threshold of all sets together, those of each instrument's sets, and what is known of
-        each set at the threshold that it is searched at.
-    """
-    sets: list[tuple[str, LabelledSet]] = []
-    validation_of = [extra.labels.parent.parent.name for extra in order.validation]
-    for folder, _, held in split_folders(data):
-        if held:
-            sets.append((f"{folder.name}, held out", _labelled(held)))
-    for extra in order.validation:
-        name = f"{extra.labels.parent.parent.name}/{extra.labels.name}"
-        sets.append((name, read_labelled(extra.images, extra.labels)))
-    rules, kinds = Rules(), dict(order.instruments)
-    curves, kind_of, found_in = {}, {}, {}
-    for name, part in sets:
-        found_in[name] = search(model, part, order.how, threads)
-        curves[name] = curve(part.pictures, found_in[name], rules)
-        kind_of[name] = kinds.get(re.split(r"[,/]", name)[0])
-    threshold = _best_mean(list(curves.values()))
-    own, report = {}, {}
-    for kind in sorted({kind for kind in kind_of.values() if kind}):
-        names = [name for name in curves if kind_of[name] == kind]
-        marked = [name for name in names if name.split("/")[0] in validation_of]
-        own[kind] = _best_mean([curves[name] for name in marked or names])
-    for name, part in sets:
-        at = own.get(kind_of[name] or "", threshold)
-        report[name] = {"threshold": at} | _set_report(part, found_in[name], rules, at)
-        report[name]["curve"] = curves[name]
-    return threshold, own, report
-
-
-def _best_mean(curves: Sequence[Sequence[dict[str, Any]]]) -> float:
-    """The threshold whose mean F1 over the curves is best."""
-    mean = [
-        float(np.mean([row["f1"] or 0.0 for row in rows])) for rows in zip(*curves, strict=True)
-    ]
-    return float(curves[0][int(np.argmax(mean))]["threshold"])
-
-
-def _labelled(items: Sequence[LabelledImage]) -> LabelledSet:
-    return LabelledSet(tuple(items), tuple(to_picture(item) for item in items))
-
-
-def _set_report(
-    part: LabelledSet, found: Sequence[Boxes], rules: Rules, threshold: float
-) -> dict[str, Any]:
-    any_size = replace(rules, min_px=0.0)
-    return {
-        "sha256": folder_sha256(part.files),
-        "from_10_px": summary(judge_all(part.pictures, found, rules, threshold)),
-        "all_sizes": summary(judge_all(part.pictures, found, any_size, threshold)),
-    }
 
 
 def draw_curves(results: Path, out: Path) -> None:

@@ -19,9 +19,10 @@ from ingest.detector import Detector, default_model_name, find_model
 from ingest.training.crops import CropRule, cut, window_affine
 from ingest.training.dataset import DataRequest, build
 from ingest.training.export import export_openvino, file_sha256, strip
-from ingest.training.finish import Finish, LabelFolder, finish
+from ingest.training.finish import Finish, finish
 from ingest.training.folders import find_images, write_yolo
 from ingest.training.scan import Scan
+from ingest.training.thresholds import LabelFolder
 from ingest.training.train import Recipe, train
 
 pytestmark = pytest.mark.train
@@ -249,6 +250,7 @@ def test_a_finished_model_has_a_card_and_detects(
         out,
         LabelFolder(few / "images", few / "rims"),
         instruments=(("few", "THEMIS"), ("other", "CTX")),
+        least_precision=(("CTX", 0.9),),
         how=Scan((1.0,)),
     )
     model = finish(work / "run", work, data, RECIPE, order, threads=1)
@@ -260,6 +262,7 @@ def test_a_finished_model_has_a_card_and_detects(
     assert 0.05 <= card["threshold"] <= 0.95
     # the one set is THEMIS's: one and the same choice
     assert card["thresholds"] == {"THEMIS": card["threshold"]}
+    assert card["least_precision"] == {"CTX": 0.9}
     assert model.threshold_for("THEMIS") == model.threshold_for(None) == card["threshold"]
     assert card["diameter_factor"] == pytest.approx(1, abs=0.15)
     assert (out / "curves.png").stat().st_size > 1000
