@@ -14,6 +14,7 @@ import pytest
 from cda_db import embedded
 from cda_db.connection import connect
 from cda_db.errors import ServerError
+from cda_db.server_files import make_directories, make_private
 from cda_db.server_process import server_pid
 from cda_db.settings import Cluster, find_cluster, save_cluster
 from cda_db.settings import embedded as target_of
@@ -52,7 +53,8 @@ def test_two_processes_start_one_server(cluster: Cluster) -> None:
 def test_an_interrupted_initdb_is_begun_again(tmp_path: Path) -> None:
     made = find_cluster("test", tmp_path)
     half = made.data_dir.with_name("data.new")
-    half.mkdir(parents=True)
+    make_directories(made)
+    make_private(half)
     (half / "PG_VERSION").write_text("15\n")
     try:
         assert not embedded.status(made).initialised
