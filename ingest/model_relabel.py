@@ -21,6 +21,12 @@ from ingest.model_options import folder, levels_option, threads_option
     metavar="PX:FACTOR,...",
     help="Scale the boxes there are, by size; or one FACTOR for all.",
 )
+@click.option(
+    "--against-light",
+    default=0.3,
+    show_default=True,
+    help="Largest slope of a find against the light of its picture's craters; hills have more.",
+)
 @click.option("--exclude", multiple=True, help="Stem of an image to leave out; repeatable.")
 @click.option("--holdout", default=0.1, show_default=True, help="As in training: gets no finds.")
 @levels_option
@@ -33,6 +39,7 @@ def relabel(
     score: float,
     min_px: float,
     box_scale: str,
+    against_light: float,
     exclude: tuple[str, ...],
     holdout: float,
     levels: str,
@@ -58,6 +65,14 @@ def relabel(
 
     how = Scan(factors_of(levels))
     factors = parse_size_factors(box_scale)
-    rule = Relabel(factors, score, min_px, exclude=exclude, holdout=holdout, how=how)
+    rule = Relabel(
+        factors,
+        score,
+        min_px,
+        against_light=against_light,
+        exclude=exclude,
+        holdout=holdout,
+        how=how,
+    )
     record = run(data, out, rule, find_model(teacher) if teacher else None, threads)
     show_figures({key: value for key, value in record.items() if key != "rule"}, output_format)

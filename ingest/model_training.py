@@ -88,6 +88,12 @@ if TYPE_CHECKING:
 @click.option(
     "--average", default=0.0, show_default=True, help="Share of --from in the weights at the end."
 )
+@click.option(
+    "--mirrored",
+    default=0.5,
+    show_default=True,
+    help="Share of crops mirrored east to west; 0 keeps the light's side, which tells hills.",
+)
 @click.option("--lr0", default=0.002, show_default=True, help="First learning rate.")
 @click.option("--architecture", default="yolo11n.yaml", show_default=True)
 @click.option(
@@ -155,6 +161,7 @@ def _recipe(given: dict[str, Any], parent: ModelFiles | None) -> Recipe:
         epochs=given["epochs"],
         parent_share=given["average"],
         lr0=given["lr0"],
+        fliplr=given["mirrored"],
         precision=given["precision"],
         seed=given["seed"],
     )

@@ -31,13 +31,15 @@ readonly -a CALIBRATION=(
   --least-precision "LROC NAC" 0.7
 )
 
-# train OUT THEMIS NAC [MORE...]: on these two folders and CTX, unless OUT is finished.
+# train OUT THEMIS NAC [MORE...]: on these two folders and CTX, unless OUT is finished. Light falls
+# from the west on nearly every THEMIS and CTX picture: mirrored, they would teach that hills, whose
+# shadow is on the other side, are craters.
 train() {
   local out=$1 themis=$2 nac=$3
   shift 3
   finished "$out" && return
   cda model train --data "$themis" --data "$DATA/mars_ctx_mc11e" --data "$nac" \
-    "${LEFT_OUT[@]}" "${CALIBRATION[@]}" --precision "$PRECISION" --threads 2 --out "$out" "$@"
+    "${LEFT_OUT[@]}" "${CALIBRATION[@]}" --mirrored 0 --precision "$PRECISION" --threads 2 --out "$out" "$@"
 }
 
 # relabel FOLDER OUT [MORE...]: a training folder with better labels, unless it is there.

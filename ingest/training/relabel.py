@@ -2,7 +2,8 @@
 
 Labels of training sets lack small craters, and a network that is told that a crater is background
 learns it. As in self-training (Zhao, Davis & Collins), a detector that was trained on the labels as
-they are searches the same pictures, and what it is sure of and no label overlaps becomes a label.
+they are searches the same pictures, and what it is sure of and no label overlaps becomes a label,
+unless it is lit from another side than the labelled craters of its picture: such finds are hills.
 Boxes that are known to be too large are scaled about their centres by a factor that may depend on
 their size. Only training pictures change: held-out ones get the size correction and nothing more.
 """
@@ -17,18 +18,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cda_db.errors import InputError
 from ingest.detector import Detector, ModelFiles
 from ingest.training.folders import (
     Boxes,
     LabelledImage,
+    Pixels,
     find_images,
     folder_sha256,
     hold_out,
     write_yolo,
 )
 from ingest.training.judging import discs, sizes
+from ingest.training.lighting import Light, light_of, light_of_all, lit_otherwise
 from ingest.training.matching import disc_pairs
 from ingest.training.scan import Scan, scan
 
@@ -46,6 +50,8 @@ class Relabel:
         score: smallest score of a find that becomes a label.
         min_px: smallest find that does.
         overlap: a find whose circle's IoU with a label's is larger is that label.
+        against_light: largest slope against the picture's light, in standard deviations of a find's
+            pixels, that a find may have (``ingest.training.lighting``); infinity keeps hills.
         exclude: stems of pictures to leave out.
         holdout: share of pictures that training will hold out; no find is added to those.
         how: levels and tiles of the teacher's search.
@@ -55,6 +61,7 @@ class Relabel:
     score: float = 0.4
     min_px: float = 4.0
     overlap: float = 0.1
+    against_light: float = 0.3
     exclude: tuple[str, ...] = ()
     holdout: float = 0.1
     how: Scan = field(default_factory=Scan)
@@ -98,6 +105,17 @@ def new_finds(labels: Boxes, found: Boxes, rule: Relabel) -> Boxes:
     return np.asarray(sure[fresh, :4])
 
 
+def _hills(
+    pixels: Pixels, labels: Boxes, fresh: Boxes, rule: Relabel, everywhere: Light
+) -> NDArray[np.bool_]:
+    """Which finds are lit from the other side than the picture's labels, or than the folder's."""
+    own = light_of(pixels, labels)
+    light = everywhere if own is None else own
+    if light is None:
+        return np.zeros(len(fresh), dtype=bool)
+    return lit_otherwise(pixels, fresh, light, rule.against_light)
+
+
 def relabel(
     folder: Path, out: Path, rule: Relabel, teacher: ModelFiles | None, threads: int
 ) -> dict[str, Any]:
@@ -123,15 +141,18 @@ def relabel(
     detector = _detector(teacher, rule, threads)
     for part in ("images", "labels"):
         (out / part / "train").mkdir(parents=True, exist_ok=True)
-    before = added = 0
+    before = added = hills = 0
+    everywhere = light_of_all(images) if detector is not None else None
     for item in images:
         boxes = item.boxes()
         before += len(boxes)
         labels = scale_boxes(boxes, rule.size_factors)
         if detector is not None and item.name not in held:
-            fresh = new_finds(labels, scan(detector, item.pixels(), rule.how), rule)
-            added += len(fresh)
-            labels = np.vstack([labels, fresh])
+            pixels = item.pixels()
+            fresh = new_finds(labels, scan(detector, pixels, rule.how), rule)
+            crater = ~_hills(pixels, boxes, fresh, rule, everywhere)
+            added, hills = added + int(crater.sum()), hills + int((~crater).sum())
+            labels = np.vstack([labels, fresh[crater]])
         _write(item, labels, out)
     record = {
         "from": folder.name,
@@ -142,6 +163,7 @@ def relabel(
         "images": len(images),
         "labels_before": before,
         "labels_added": added,
+        "finds_lit_otherwise": hills,
     }
     (out / RECORD).write_text(json.dumps(record, indent=1) + "\n")
     return record

@@ -124,3 +124,38 @@ def test_a_teacher_completes_training_pictures_and_leaves_held_out_ones(
         if item.name != held[0].name
     )
     assert record["labels_added"] >= again >= 0.7 * large
+
+
+def test_hills_that_a_teacher_finds_do_not_become_labels(
+    sample_data: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Tiles with many knobs, at a score low enough that any detector takes some for craters.
+
+    What stays is what stays without the rule, less what is dark where craters are bright.
+    """
+    from ingest.detector_files import default_model_name, find_model
+
+    names = {"crater442", "crater647", "crater742"}
+    known = [i for i in find_images(sample_data("mars_themis_yolo")) if i.name in names]
+    source = tmp_path / "knobs"
+    for part in ("images", "labels"):
+        (source / part).mkdir(parents=True)
+    for item in known:
+        (source / "images" / item.image.name).write_bytes(item.image.read_bytes())
+        (source / "labels" / item.label.name).write_text(item.label.read_text())
+    teacher, all_finds = find_model(default_model_name()), tmp_path / "all"
+    kept = relabel(source, tmp_path / "kept", Relabel(score=0.15, holdout=0.0), teacher, 1)
+    rule = Relabel(score=0.15, holdout=0.0, against_light=np.inf)
+    everything = relabel(source, all_finds, rule, teacher, 1)
+
+    assert everything["finds_lit_otherwise"] == 0 and kept["finds_lit_otherwise"] >= 5
+    assert kept["labels_added"] + kept["finds_lit_otherwise"] == everything["labels_added"]
+    for item, more in zip(find_images(tmp_path / "kept"), find_images(all_finds), strict=True):
+        pixels = item.pixels().astype(float)
+        stayed = {tuple(box) for box in item.boxes().round(1)}
+        for x0, y0, x1, y1 in more.boxes():
+            if tuple(np.round((x0, y0, x1, y1), 1)) in stayed:
+                continue
+            part = pixels[round(y0) : round(y1), round(x0) : round(x1)]
+            middle = part.shape[1] // 2
+            assert part[:, :middle].mean() > part[:, -middle:].mean()  # light comes from the west
