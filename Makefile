@@ -28,7 +28,7 @@ test: setup setup-workflow ## All tests but those of training; on a server of th
 test-train: setup-train ## The tests of training, with torch.
 	@.venv-train/bin/python -m pytest tests/train
 
-weights: setup-train ## The shipped detector from random weights: hours.
+weights: setup-train ## A detector like the shipped one, from random weights: hours.
 	@workflow/weights.sh
 
 lint: setup ## Style, formatting and types.

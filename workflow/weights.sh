@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The shipped detector, from random weights: train; then twice complete the labels with what was
-# trained and train on. Hours: by the rate of the last step (49 images/s on two cores with bfloat16)
-# about two and a half; not yet run whole. Each step is left alone where it is done already.
+# A detector like the shipped one, from random weights: train; then twice complete the labels with
+# what was trained and train on. docs/detector.md says what the shipped one lacks of this. Hours: by
+# the rate of the last step (49 images/s on two cores with bfloat16) about two and a half; not yet
+# run whole. Each step is left alone where it is done already.
 #
 #   workflow/weights.sh [OUT]     OUT: the model's folder, runs/weights/crater_yolo11n by default
 #
