@@ -52,6 +52,8 @@ class RunConfig:
         detector_batch: tiles of one forward pass: float sums may depend on it. One: on a CPU more
             gain nothing, and a pass that is not full costs as much as a full one.
         neighbours: tiles go on past a scene's edges, over other scenes of its pixel grid.
+        against_light: how much a find's score falls where it is lit like a hill, in scenes whose
+            light is known (``ingest.light``); 0 searches them as all others.
     """
 
     tile_px: int
@@ -63,6 +65,7 @@ class RunConfig:
     precision: str = "f32"
     detector_batch: int = 1
     neighbours: bool = False
+    against_light: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, in a fixed order."""

@@ -17,6 +17,7 @@ from cda_db.batches import Batch, Boxes
 from cda_db.errors import LeaseLostError
 from ingest.detector import Detector
 from ingest.detector_torch import TorchDetector
+from ingest.light import detect_lit, scene_light
 from ingest.reader import TileReader
 from ingest.tiling import TileGrid
 
@@ -37,6 +38,7 @@ def detect_batch(
         LeaseLostError: another worker took the batch over meanwhile.
     """
     level, tile = batch.level, batch.run["tile_px"]
+    light = scene_light(batch.scene, batch.run["config"].get("against_light", 0.0))
     parts: list[tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.float32], NDArray[np.bool_]]]
     parts = []
     n_tiles = n_outside = 0
@@ -57,7 +59,7 @@ def detect_batch(
                     f"Batch {batch.batch_id} was taken over.", "The other worker's results count."
                 )
             n_tiles += len(tiles)
-            found = detector.detect(tiles)
+            found = detect_lit(detector, tiles, light)
             for row, column, boxes, mask in zip(rows, columns, found, valid, strict=True):
                 share = invalid_share(boxes, mask)
                 size = np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 @click.option("--iou", default=0.3, show_default=True, help="Least IoU of a match.")
 @click.option("--min-px", default=10.0, show_default=True, help="Smaller objects are ignored.")
 @click.option("--precision", type=click.Choice(["f32", "bf16", "int8"]), help="The model's own.")
+@click.option("--light", "light_deg", type=click.FloatRange(0, 360), metavar="AZIMUTH",
+              help="Where light comes from: degrees clockwise from the pictures' top.")  # fmt: skip
 @levels_option
 @threads_option
 @click.option("--picture", type=click.Path(path_type=Path), default=None, help="PNG to write.")
@@ -55,8 +57,10 @@ def evaluate(output_format: str, **given: Any) -> None:
 
     of_run = given["run"] is not None
     needed = ("run", "against") if of_run else ("images", "labels")
-    useless = ("images", "labels") if of_run else ("against", "scenes", "min_km", "max_km")
-    if any(given[key] is None for key in needed) or any(given[key] for key in useless):
+    of_pictures = ("images", "labels", "light_deg")
+    useless = of_pictures if of_run else ("against", "scenes", "min_km", "max_km")
+    stated = (given[key] not in (None, ()) for key in useless)
+    if any(given[key] is None for key in needed) or any(stated):
         raise InputError(
             "Neither pictures nor a run to evaluate, or options of both.",
             "Give --images and --labels, or --run and --against.",
@@ -85,16 +89,18 @@ def _of_pictures(given: dict[str, Any]) -> dict[str, Any]:
 
 def _search_pictures(given: dict[str, Any]) -> tuple[ModelFiles, Evaluation]:
     from ingest.detector_files import default_model_name, find_with_precision
+    from ingest.light import Light
     from ingest.training.evaluate import evaluate as run
     from ingest.training.evaluate import read_labelled
     from ingest.training.judging import Rules
     from ingest.training.scan import Scan, factors_of
 
+    light = None if given["light_deg"] is None else Light(given["light_deg"])
     model = find_with_precision(given["name"] or default_model_name(), given["precision"] or "f32")
     result = run(
         model,
         read_labelled(given["images"], given["labels"]),
-        Scan(factors_of(given["levels"])),
+        Scan(factors_of(given["levels"]), light=light),
         threshold=given["threshold"],
         kind=given["kind"],
         rules=Rules(iou=given["iou"], min_px=given["min_px"]),

@@ -16,8 +16,12 @@ from cda_db.runs import Level, Run, RunConfig, add_scenes, create_run, get_run
 from cda_db.scenes import get_scene, scene_ids, scene_instruments, scene_kinds
 from ingest.detector import ModelFiles, default_model_name
 from ingest.detector_files import find_with_precision
+from ingest.light import WEIGHT
 from ingest.tiling import default_levels
 from ingest.training.storing import store_card
+
+# What older runs' configurations lack, and how they were searched.
+_LATER_KEYS = {"neighbours": False, "against_light": 0.0}
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class RunRequest:
             of elevation models, or of pictures of one instrument: the model's for those).
         extend: a run of that name and this very configuration gets the scenes instead.
         neighbours: tiles go on past a scene's edges, over other scenes of its pixel grid.
+        against_light: weight of a known light (``ingest.light``).
     """
 
     name: str
@@ -45,6 +50,7 @@ class RunRequest:
     precision: str = "f32"
     extend: bool = False
     neighbours: bool = False
+    against_light: float = WEIGHT
 
 
 def plan_run(request: RunRequest, scenes: list[str], *, all_scenes: bool) -> dict[str, Any]:
@@ -88,7 +94,7 @@ def _existing(
     except NotFoundError:
         return None
     same = (run.body.name, run.model_id) == (body.name, model_id)
-    if not same or {"neighbours": False} | run.config != config.to_json():  # older runs lack it
+    if not same or _LATER_KEYS | run.config != config.to_json():
         raise InputError(
             f"Run {run.name!r} exists with another body, model or configuration.",
             "Choose another name; runs never change.",
@@ -121,6 +127,7 @@ def configuration(
         iou_threshold=request.iou,
         precision=request.precision,
         neighbours=request.neighbours,
+        against_light=request.against_light,
     )
 
 

@@ -30,6 +30,8 @@ def run() -> None:
               show_default=True, help="Arithmetic; int8: quantised, f16: GPUs.")  # fmt: skip
 @click.option("--neighbours", is_flag=True,
               help="Tiles go on over the edges into scenes of the same grid.")  # fmt: skip
+@click.option("--against-light", type=click.FloatRange(0), default=1.5, show_default=True,
+              help="How much hills lose by a known light; 0: searched as if unknown.")  # fmt: skip
 @click.option("--extend", is_flag=True,
               help="Add the scenes to a run that exists with this very configuration.")  # fmt: skip
 @format_option
@@ -46,6 +48,7 @@ def create(
     iou: float,
     precision: str,
     neighbours: bool,
+    against_light: float,
     extend: bool,
     output_format: str,
 ) -> None:
@@ -70,6 +73,7 @@ def create(
         iou=iou,
         precision=precision,
         neighbours=neighbours,
+        against_light=against_light,
         extend=extend,
     )
     show_figures(plan_run(request, list(scenes), all_scenes=all_scenes), output_format)

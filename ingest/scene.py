@@ -66,6 +66,11 @@ def open_scenes(
     if kind not in ("image", "elevation"):
         raise InputError(f"Unknown kind {kind!r}.", "Use image or elevation.")
     options = options or ReadOptions()
+    if kind == "elevation" and options.light_deg is not None:
+        raise InputError(
+            f"A light from {options.light_deg:g} degrees is stated for elevations.",
+            "They are shaded here, from the west; leave it out.",
+        )
     with RasterSource(path, options) as source:
         label = read_label(source.dataset)
         frame = _frame(source, label, body)

@@ -27,6 +27,8 @@ from cda_db.output import format_option, progress, show_rows
     help="Direction in which the files count longitude, where their CRS has lost it.",
 )
 @click.option("--z-unit", "z_unit_m", type=float, help="Metres of one unit of an elevation model.")
+@click.option("--light", "light_deg", type=click.FloatRange(0, 360), metavar="AZIMUTH",
+              help="Where pictures' light comes from: degrees clockwise from north.")  # fmt: skip
 @click.option("--allow-indirect", is_flag=True, help="Accept VRTs and files of other folders.")
 @click.option("--download", type=click.Path(file_okay=False), help="Folder to fetch URLs into.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Files at once.")
@@ -40,6 +42,7 @@ def scenes(
     nodata: float | None,
     longitude: str | None,
     z_unit_m: float | None,
+    light_deg: float | None,
     allow_indirect: bool,
     download: str | None,
     jobs: int,
@@ -55,7 +58,7 @@ def scenes(
 
     \b
     Examples:
-      cda ingest scenes themis/*.tif
+      cda ingest scenes themis/*.tif --light 270
       cda ingest scenes moon_dem.tif --kind elevation --body moon
       cda ingest scenes @mosaic.txt --body mars --jobs 4 --format json
       cda ingest scenes --list
@@ -75,7 +78,9 @@ def scenes(
         return
     if not paths:
         raise click.UsageError("Give PATH..., or --list.")
-    options = ReadOptions(band, nodata, longitude, z_unit_m, allow_indirect)
+    options = ReadOptions(
+        band, nodata, longitude, z_unit_m, light_deg=light_deg, allow_indirect=allow_indirect
+    )
     files = find_files(expand_catalogues(paths, allow_remote=download is not None))
     if download is not None:
         files = [str(fetch(file, Path(download))) if is_url(file) else file for file in files]

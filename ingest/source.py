@@ -41,6 +41,7 @@ class ReadOptions:
         nodata: value that means "not imaged" when the file does not say.
         longitude: "east" or "west" for a CRS that lost its axis direction.
         z_unit_m: metres of one unit of an elevation model.
+        light_deg: where the light of a picture comes from, clockwise from north on the ground.
         allow_indirect: VRTs and files that refer to other folders are accepted.
     """
 
@@ -48,6 +49,7 @@ class ReadOptions:
     nodata: float | None = None
     longitude: str | None = None
     z_unit_m: float | None = None
+    light_deg: float | None = None
     allow_indirect: bool = False
 
     def as_dict(self) -> dict[str, Any]:

@@ -60,3 +60,37 @@ def write_scenes(folder: Path, side: int = 640, shift: int = 400, seed: int = 1)
                 out.write(ground[top : top + side, left : left + side], 1)
             paths.append(path)
     return paths
+
+
+def bowl(side: int, x: float, y: float, radius: float) -> NDArray[np.uint8]:
+    """A parabolic pit with a raised rim, lit from the left: what any crater looks like."""
+    rows, columns = np.indices((side, side)) + 0.5
+    r = np.hypot(columns - x, rows - y) / radius
+    height = np.where(r < 1, 0.4 * (r**2 - 1) + 0.1, 0.1 * np.exp(-((r - 1) / 0.25))) * radius
+    slope = np.gradient(height, axis=1)
+    noise = np.random.default_rng(1).normal(0, 2, (side, side))
+    return np.clip(125 + 110 * slope + noise, 0, 255).astype(np.uint8)
+
+
+_PLACES = [(30, 30), (90, 40), (150, 35), (40, 100), (100, 110), (160, 100), (60, 160), (140, 160)]
+
+
+def bowls_and_domes(
+    azimuth_deg: float, hills: set[int], radius: float = 9.0
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Bowls, and domes at some places, lit from an azimuth (degrees from north, clockwise).
+
+    A bowl of depth d(r) = (r^2 - R^2) has the slope (x, y); Lambert's brightness is the ground's
+    plus its slope towards the light, which lies at (sin a, -cos a) of a picture whose rows go down.
+    """
+    a = np.radians(azimuth_deg)
+    rows, columns = np.indices((200, 200)) + 0.5
+    picture = 120 + np.random.default_rng(1).normal(0, 2, (200, 200))
+    boxes = []
+    for k, (x, y) in enumerate(_PLACES):
+        dx, dy = columns - x, rows - y
+        tilt = -(dx * np.sin(a) - dy * np.cos(a)) / radius
+        inside = np.hypot(dx, dy) < radius
+        picture += np.where(inside, (-60 if k in hills else 60) * tilt, 0)
+        boxes.append((x - radius, y - radius, x + radius, y + radius))
+    return np.clip(picture, 0, 255).astype(np.uint8), np.array(boxes)

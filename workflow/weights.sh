@@ -32,15 +32,13 @@ readonly -a CALIBRATION=(
   --least-precision "LROC NAC" 0.7
 )
 
-# train OUT THEMIS NAC [MORE...]: on these two folders and CTX, unless OUT is finished. Light falls
-# from the west on nearly every THEMIS and CTX picture: mirrored, they would teach that hills, whose
-# shadow is on the other side, are craters.
+# train OUT THEMIS NAC [MORE...]: on these two folders and CTX, unless OUT is finished.
 train() {
   local out=$1 themis=$2 nac=$3
   shift 3
   finished "$out" && return
   cda model train --data "$themis" --data "$DATA/mars_ctx_mc11e" --data "$nac" \
-    "${LEFT_OUT[@]}" "${CALIBRATION[@]}" --mirrored 0 --precision "$PRECISION" --threads 2 --out "$out" "$@"
+    "${LEFT_OUT[@]}" "${CALIBRATION[@]}" --precision "$PRECISION" --threads 2 --out "$out" "$@"
 }
 
 # relabel FOLDER OUT [MORE...]: a training folder with better labels, unless it is there.
@@ -54,12 +52,15 @@ relabel() {
 
 readonly NAC_BOXES=10:0.74,16:0.80,24:0.87,48:0.92
 
-train "$FIRST" "$DATA/mars_themis_yolo" "$DATA/moon_nac_yolo" --epochs 14
+# Light falls from the west on nearly every THEMIS and CTX picture. The first two models, which only
+# label these, see them as they are, and can tell hills, whose shadow is on the other side. The last
+# one is for pictures lit from either side: half of what it sees is mirrored.
+train "$FIRST" "$DATA/mars_themis_yolo" "$DATA/moon_nac_yolo" --mirrored 0 --epochs 14
 
 relabel mars_themis_yolo "$LABELS/2/mars_themis_yolo" --exclude crater84 --teacher "$FIRST" --score 0.4
 relabel moon_nac_yolo "$LABELS/2/moon_nac_yolo" --box-scale "$NAC_BOXES"
 train "$SECOND" "$LABELS/2/mars_themis_yolo" "$LABELS/2/moon_nac_yolo" \
-  --from "$FIRST" --average 0.5 --lr0 0.001 --doubled 0.6 --epochs 10
+  --mirrored 0 --from "$FIRST" --average 0.5 --lr0 0.001 --doubled 0.6 --epochs 10
 
 relabel mars_themis_yolo "$LABELS/3/mars_themis_yolo" --exclude crater84 --teacher "$SECOND" --score 0.4
 relabel moon_nac_yolo "$LABELS/3/moon_nac_yolo" --teacher "$SECOND" --score 0.45 \

@@ -1,8 +1,6 @@
 """From which side a picture is lit, by its labelled craters, and which finds are lit otherwise.
 
-A crater's wall that faces the light is the far one, a hill's the near one: under light from the
-west a crater is dark in the west and bright in the east, a hill the other way round. A network that
-has been shown mirrored pictures cannot tell them apart where one stands alone.
+What the light tells of a find: ``ingest.light``. Here no one has said where it comes from.
 """
 
 from __future__ import annotations
@@ -12,6 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.light import LEAST_PX, slopes
 from ingest.training.folders import Boxes, LabelledImage, Pixels
 from ingest.training.judging import sizes
 
@@ -21,33 +20,8 @@ Light = Floats | None
 
 # Labels that a picture's light is taken from: large enough to have two sides, and some of them.
 _LEAST_PX, _LEAST_CRATERS = 10.0, 3
-# Smaller finds have too few pixels to tell.
-_LEAST_FIND_PX = 6.0
 # A mean slope shorter than this is no direction: craters of all sides, or none with a shadow.
 _LEAST_LIGHT = 0.3
-
-
-def slopes(pixels: Pixels, boxes: Boxes) -> Floats:
-    """Brightness of each box's right half less its left, and its lower less its upper, (n, 2).
-
-    In standard deviations of the box's pixels; NaN where the box has fewer than three pixels a side
-    in the picture, or one grey.
-    """
-    found = np.full((len(boxes), 2), np.nan)
-    height, width = pixels.shape
-    for k, (x0, y0, x1, y1) in enumerate(boxes[:, :4]):
-        rows = slice(max(0, round(y0)), min(height, round(y1)))
-        columns = slice(max(0, round(x0)), min(width, round(x1)))
-        part = pixels[rows, columns].astype(np.float64)
-        spread = part.std() if min(part.shape) >= 3 else 0.0
-        if spread > 0:
-            down, across = part.shape[0] // 2, part.shape[1] // 2
-            found[k] = (
-                part[:, -across:].mean() - part[:, :across].mean(),
-                part[-down:].mean() - part[:down].mean(),
-            )
-            found[k] /= spread
-    return found
 
 
 def light_of(pixels: Pixels, labels: Boxes) -> Light:
@@ -68,7 +42,7 @@ def lit_otherwise(pixels: Pixels, found: Boxes, light: Floats, limit: float) -> 
     a half of what a detector trained on mirrored pictures finds beside the labels from 10 px.
     """
     along = slopes(pixels, found) @ (light / np.linalg.norm(light))
-    return np.asarray((along < -limit) & (sizes(found) >= _LEAST_FIND_PX))  # never for NaN
+    return np.asarray((along < -limit) & (sizes(found) >= LEAST_PX))  # never for NaN
 
 
 def _large(labels: Boxes) -> Boxes:

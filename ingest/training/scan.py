@@ -15,6 +15,7 @@ from PIL import Image
 
 from cda_db.runs import Level
 from ingest.detector import Detector
+from ingest.light import Light, detect_lit
 from ingest.radiometry import image_radiometry, limits_at, to_bytes
 from ingest.tiling import TileGrid, default_levels
 from ingest.training.matching import disc_pairs
@@ -32,12 +33,14 @@ class Scan:
         factors: down-sampling factors of the levels; below 1 they up-sample.
         tile, overlap: pixels of a level.
         iou: circles that overlap at least this much are one crater.
+        light: over the pictures; None where it is not known.
     """
 
     factors: tuple[float, ...] = (0.5, 1.0, 4.0)
     tile: int = 416
     overlap: int = 96
     iou: float = 0.3
+    light: Light | None = None
 
     def levels(self) -> tuple[Level, ...]:
         """Levels with their size windows, finest first."""
@@ -62,7 +65,7 @@ def scan(detector: Detector, pixels: Pixels, how: Scan) -> Detections:
         shape (n, 5) float64: x0, y0, x1, y1 in pixels of the picture, score; best first.
     """
     grey = stretch(pixels)
-    found = [_search_level(detector, grey, level, how.tile) for level in how.levels()]
+    found = [_search_level(detector, grey, level, how) for level in how.levels()]
     return suppress_circles(np.concatenate(found), how.iou)
 
 
@@ -89,12 +92,12 @@ def suppress_circles(rows: Detections, iou: float) -> Detections:
     return rows[kept]
 
 
-def _search_level(detector: Detector, grey: Pixels, level: Level, tile: int) -> Detections:
+def _search_level(detector: Detector, grey: Pixels, level: Level, how: Scan) -> Detections:
     """Boxes of one level inside its window and not cut by an inner tile edge."""
-    grid, origins, tiles = level_tiles(grey, level, tile)
+    grid, origins, tiles = level_tiles(grey, level, how.tile)
     found = [np.empty((0, 5))]
-    for (x, y), rows in zip(origins, detector.detect(tiles), strict=True):
-        whole = rows[~_is_cut(rows, x, y, grid, tile)].astype(np.float64)
+    for (x, y), rows in zip(origins, detect_lit(detector, tiles, how.light), strict=True):
+        whole = rows[~_is_cut(rows, x, y, grid, how.tile)].astype(np.float64)
         side = np.sqrt(np.prod(whole[:, 2:4] - whole[:, :2], axis=1))
         whole = whole[(side >= level.min_px) & (side <= level.max_px)]
         whole[:, :4] = (whole[:, :4] + (x, y, x, y)) * level.factor

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cratered import bowl
 from numpy.typing import NDArray
 
 from cda_db.errors import InputError, ModelError
@@ -22,16 +23,6 @@ from ingest.training.scan import Scan, scan
 def detector(threads: int = 1, batch: int = 1, threshold: float = 0.1) -> Detector:
     model = find_model(default_model_name())
     return Detector(model, threads=threads, batch=batch, threshold=threshold, nms_iou=0.5)
-
-
-def bowl(side: int, x: float, y: float, radius: float) -> NDArray[np.uint8]:
-    """A parabolic pit with a raised rim, lit from the left: what any crater looks like."""
-    rows, columns = np.indices((side, side)) + 0.5
-    r = np.hypot(columns - x, rows - y) / radius
-    height = np.where(r < 1, 0.4 * (r**2 - 1) + 0.1, 0.1 * np.exp(-((r - 1) / 0.25))) * radius
-    slope = np.gradient(height, axis=1)
-    noise = np.random.default_rng(1).normal(0, 2, (side, side))
-    return np.clip(125 + 110 * slope + noise, 0, 255).astype(np.uint8)
 
 
 def test_a_drawn_crater_is_found_where_it_is() -> None:

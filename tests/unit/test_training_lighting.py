@@ -4,40 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cratered import bowls_and_domes
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from ingest.training.lighting import light_of, lit_otherwise, slopes
-
-PLACES = [(30, 30), (90, 40), (150, 35), (40, 100), (100, 110), (160, 100), (60, 160), (140, 160)]
-
-
-def ground(
-    azimuth_deg: float, hills: set[int], radius: float = 9.0
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Bowls, and domes at some places, lit from an azimuth (degrees from north, clockwise).
-
-    A bowl of depth d(r) = (r^2 - R^2) has the slope (x, y); Lambert's brightness is the ground's
-    plus its slope towards the light, which lies at (sin a, -cos a) of a picture whose rows go down.
-    """
-    a = np.radians(azimuth_deg)
-    rows, columns = np.indices((200, 200)) + 0.5
-    picture = 120 + np.random.default_rng(1).normal(0, 2, (200, 200))
-    boxes = []
-    for k, (x, y) in enumerate(PLACES):
-        dx, dy = columns - x, rows - y
-        tilt = -(dx * np.sin(a) - dy * np.cos(a)) / radius
-        inside = np.hypot(dx, dy) < radius
-        picture += np.where(inside, (-60 if k in hills else 60) * tilt, 0)
-        boxes.append((x - radius, y - radius, x + radius, y + radius))
-    return np.clip(picture, 0, 255).astype(np.uint8), np.array(boxes)
+from ingest.light import slopes
+from ingest.training.lighting import light_of, lit_otherwise
 
 
 @given(st.floats(0, 360), st.sets(st.integers(0, 7), max_size=4))
 def test_hills_are_those_lit_from_the_other_side(azimuth: float, hills: set[int]) -> None:
     """Light from anywhere; the craters that are labelled say from where."""
-    pixels, boxes = ground(azimuth, hills)
+    pixels, boxes = bowls_and_domes(azimuth, hills)
     craters = np.array([k not in hills for k in range(len(boxes))])
     light = light_of(pixels, boxes[craters])
     assert light is not None
@@ -46,7 +24,7 @@ def test_hills_are_those_lit_from_the_other_side(azimuth: float, hills: set[int]
 
 
 def test_light_from_the_west_makes_craters_bright_in_the_east() -> None:
-    pixels, boxes = ground(270, set())
+    pixels, boxes = bowls_and_domes(270, set())
     light = light_of(pixels, boxes)
     assert light is not None
     # a disc of brightness x: half means +-4R/(3 pi), deviation in its box R sqrt(pi / 16)
@@ -56,11 +34,11 @@ def test_light_from_the_west_makes_craters_bright_in_the_east() -> None:
 
 
 def test_no_light_without_enough_craters_that_agree() -> None:
-    pixels, boxes = ground(270, {0, 1, 2, 3})
+    pixels, boxes = bowls_and_domes(270, {0, 1, 2, 3})
     assert light_of(pixels, boxes) is None  # four each way
     assert light_of(pixels, boxes[4:6]) is None  # two
     assert light_of(pixels, boxes[:0]) is None
-    small, at = ground(270, set(), radius=4.0)
+    small, at = bowls_and_domes(270, set(), radius=4.0)
     assert light_of(small, at) is None  # of 8 px
 
 
