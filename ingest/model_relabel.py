@@ -14,6 +14,8 @@ from ingest.model_options import folder, levels_option, threads_option
 @click.option("--data", required=True, type=folder, help="YOLO folder; its train split is read.")
 @click.option("--teacher", default=None, help="Model whose finds become labels; none otherwise.")
 @click.option("--score", default=0.4, show_default=True, help="Least score of such a find.")
+@click.option("--small", type=(float, float), metavar="PX SCORE",
+              help="Least score of finds smaller than PX, where it is another.")  # fmt: skip
 @click.option("--min-px", default=4.0, show_default=True, help="Smallest such find.")
 @click.option(
     "--box-scale",
@@ -37,6 +39,7 @@ def relabel(
     data: Path,
     teacher: str | None,
     score: float,
+    small: tuple[float, float] | None,
     min_px: float,
     box_scale: str,
     against_light: float,
@@ -68,6 +71,7 @@ def relabel(
     rule = Relabel(
         factors,
         score,
+        small,
         min_px,
         against_light=against_light,
         exclude=exclude,

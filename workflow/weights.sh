@@ -62,10 +62,11 @@ relabel moon_nac_yolo "$LABELS/2/moon_nac_yolo" --box-scale "$NAC_BOXES"
 train "$SECOND" "$LABELS/2/mars_themis_yolo" "$LABELS/2/moon_nac_yolo" \
   --mirrored 0 --from "$FIRST" --average 0.5 --lr0 0.001 --doubled 0.6 --epochs 10
 
-relabel mars_themis_yolo "$LABELS/3/mars_themis_yolo" --exclude crater84 --teacher "$SECOND" --score 0.4
+relabel mars_themis_yolo "$LABELS/3/mars_themis_yolo" --exclude crater84 --teacher "$SECOND" --score 0.4 \
+  --small 10 0.2
 relabel moon_nac_yolo "$LABELS/3/moon_nac_yolo" --teacher "$SECOND" --score 0.45 \
   --box-scale "$NAC_BOXES"
 train "$OUT" "$LABELS/3/mars_themis_yolo" "$LABELS/3/moon_nac_yolo" \
   --from "$SECOND" --average 0.12 --lr0 0.001 --doubled 1 --turned 1200 --turned-share 8 --turned-scale 0.4 1.6 \
-  --epochs 18 --default
+  --epochs 15 --default
 cda model show "$OUT"

@@ -48,6 +48,8 @@ class Relabel:
         size_factors: (box size in px, factor) pairs, sizes ascending; between them the factor is
             interpolated in log size, beyond them it stays. Empty: boxes stay.
         score: smallest score of a find that becomes a label.
+        small: (px, score): of finds smaller than that, another; they score lower, and labels lack
+            them most.
         min_px: smallest find that does.
         overlap: a find whose circle's IoU with a label's is larger is that label.
         against_light: largest slope against the picture's light, in standard deviations of a find's
@@ -59,6 +61,7 @@ class Relabel:
 
     size_factors: SizeFactors = ()
     score: float = 0.4
+    small: tuple[float, float] | None = None
     min_px: float = 4.0
     overlap: float = 0.1
     against_light: float = 0.3
@@ -98,7 +101,10 @@ def scale_boxes(boxes: Boxes, factors: SizeFactors) -> Boxes:
 
 def new_finds(labels: Boxes, found: Boxes, rule: Relabel) -> Boxes:
     """Boxes (k, 4) of finds (m, 5) that are sure, large enough, and overlap no label."""
-    sure = found[(found[:, 4] >= rule.score) & (sizes(found) >= rule.min_px)]
+    least = np.full(len(found), rule.score)
+    if rule.small is not None:
+        least[sizes(found) < rule.small[0]] = rule.small[1]
+    sure = found[(found[:, 4] >= least) & (sizes(found) >= rule.min_px)]
     pairs = disc_pairs(discs(sure), discs(labels), rule.overlap)
     fresh = np.ones(len(sure), dtype=bool)
     fresh[pairs.i] = False
@@ -172,7 +178,8 @@ def relabel(
 def _detector(teacher: ModelFiles | None, rule: Relabel, threads: int) -> Detector | None:
     if teacher is None:
         return None
-    return Detector(teacher, threads=threads, batch=1, threshold=rule.score, nms_iou=0.5)
+    least = min(rule.score, rule.small[1] if rule.small is not None else rule.score)
+    return Detector(teacher, threads=threads, batch=1, threshold=least, nms_iou=0.5)
 
 
 def _write(item: LabelledImage, labels: Boxes, out: Path) -> None:

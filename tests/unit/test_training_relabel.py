@@ -72,6 +72,16 @@ def test_a_find_becomes_a_label_if_it_is_sure_large_and_new() -> None:
     assert not len(new_finds(labels, found[:0], Relabel()))
 
 
+def test_small_finds_have_a_score_of_their_own() -> None:
+    """9.9 px and 10 px on either side of the limit; each just at and just under its score."""
+    sides, scores = [9.9, 9.9, 10.0, 10.0, 30.0], [0.2, 0.19, 0.4, 0.39, 0.2]
+    rows = [[40 * k, 0, 40 * k + sides[k], sides[k], scores[k]] for k in range(len(sides))]
+    found = np.array(rows)
+    kept = new_finds(NOTHING, found, Relabel(score=0.4, small=(10.0, 0.2)))
+    np.testing.assert_array_equal(kept, found[[0, 2], :4])
+    np.testing.assert_array_equal(new_finds(NOTHING, found, Relabel(score=0.4)), found[[2], :4])
+
+
 def pictures(root: Path, count: int) -> Path:
     """A YOLO folder of flat pictures with one box of 20 px in each."""
     for part in ("images", "labels"):
