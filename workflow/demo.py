@@ -29,6 +29,7 @@ from ingest.crew import run_crew
 from ingest.finish import make_catalogue
 from ingest.plan import RunRequest, extend_run, plan_run
 from ingest.register import SceneSettings, find_files, known_files, register_files
+from ingest.source import ReadOptions
 from ingest.training.matching import match, sphere_pairs
 from ingest.worker import Work
 from queries.annotate import annotate_scene, write_picture
@@ -106,7 +107,11 @@ def register(data: DemoData) -> list[str]:
         new = [file for file in files if file not in known]
         with progress("Scenes", len(new)) as advance:
             outcomes = register_files(
-                conn, new, SceneSettings(data.body, data.kind), jobs=WORKERS, on_done=advance
+                conn,
+                new,
+                SceneSettings(data.body, data.kind, ReadOptions(light_deg=data.light_deg)),
+                jobs=WORKERS,
+                on_done=advance,
             )
     for outcome in outcomes:
         if outcome.scene is None:

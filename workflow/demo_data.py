@@ -25,6 +25,7 @@ class DemoData:
         describes: one line for people: what the pictures are, and their source.
         paths: files or folders for ``cda ingest scenes``.
         kind: image or elevation.
+        light_deg: where the pictures' light comes from, clockwise from north.
         levels: down-sampling factors.
         listed: columns lon, lat, diameter_m: craters that a detector ought to find.
         listed_are: which ones these are, in words.
@@ -38,6 +39,7 @@ class DemoData:
     describes: str
     paths: tuple[str, ...]
     kind: str
+    light_deg: float | None
     levels: str
     listed: pd.DataFrame
     listed_are: str
@@ -62,6 +64,7 @@ def _mars(folder: Path) -> DemoData:
         describes="80 THEMIS day-infrared scenes around Zunil, Mars, 100 m/px (NASA/JPL/ASU/USGS)",
         paths=(str(folder / "scenes"),),
         kind="image",
+        light_deg=270.0,
         levels="0.5,1,2,4",
         listed=_listed(whole["lon_east_deg"], whole["lat_deg"], whole["diameter_km"]),
         listed_are="Robbins & Hynek craters of 1.5-40 km that touch no tile edge",
@@ -81,6 +84,7 @@ def _moon(scratch: Path) -> DemoData:
         describes="LOLA elevation model of the whole Moon, 10.7 km/px, shaded from the west (USGS)",
         paths=(str(sample.elevation),),
         kind="elevation",
+        light_deg=None,
         levels="0.25,1",
         listed=_listed(chosen["Longitude"], chosen["Latitude"], chosen["Diameter (km)"]),
         listed_are="IAU-named craters of 60-500 km within 55 degrees of the equator",

@@ -40,7 +40,7 @@ class Flow:
         self.pictures.mkdir()
         config = {
             "run": "flow", "body": "mars", "pictures": str(self.pictures), "out": str(self.out),
-            "group_size": 2, "levels": "1",
+            "group_size": 2, "levels": "1", "light": 270,
             "workers": 1, "suppress_workers": 1, "lease": 3,
         }  # fmt: skip
         (folder / "config.json").write_text(json.dumps(config))
@@ -110,6 +110,8 @@ def test_killed_resumed_extended(database: Target, tmp_path: Path) -> None:
     assert flow.status()["batches"]["done"] == 4
     with connect(database) as conn:
         together = checksum(conn, get_run(conn, "flow"))
+        lights = conn.execute("SELECT DISTINCT view -> 'options' FROM cda.scene").fetchall()
+    assert lights == [({"light_deg": 270.0},)]
     assert together.split("-")[0] == str(flow.status()["detections"])
 
     # one group by itself, as a person repeats it: the same content again
